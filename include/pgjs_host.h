@@ -1,0 +1,102 @@
+/*
+ * pgjs_host.h
+ *		What C offers Rust: the callback table, and the structs it hands over.
+ *
+ * Rust calls PostgreSQL through this table alone, from the backend's one
+ * thread, inside a turn. Every callback that can raise runs in the guard of
+ * error.c: it parks the ErrorData and returns PGJS_IO_ERROR; from then on all
+ * callbacks return PGJS_IO_ERROR, and C rethrows when the turn is over.
+ *
+ * Mirrored in rust_core/src/ffi/host.rs; pgjs_layout.def holds both to the
+ * same sizes and offsets.
+ */
+#ifndef PGJS_HOST_H
+#define PGJS_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a callback came to. */
+typedef int32_t PgjsIo;
+
+#define PGJS_IO_OK			0
+#define PGJS_IO_WOULD_BLOCK	1	/* queue full or empty: try again later, a send with the same bytes */
+#define PGJS_IO_DETACHED	2	/* the peer is gone */
+#define PGJS_IO_ERROR		3	/* an ERROR is parked: unwind */
+
+/* How one attribute lies in a heap tuple. Owned by C, lives as long as the session. */
+typedef struct PgjsAttribute
+{
+	uint64_t	missing_value;	/* Datum for tuples that end before this attribute */
+	uint32_t	typid;
+	int32_t		typmod;
+	int16_t		attlen;			/* bytes; -1 varlena, -2 C string */
+	char		attalign;		/* 'c', 's', 'i' or 'd' */
+	bool		attbyval;
+	bool		attnotnull;
+	bool		missing_isnull;
+	bool		attisdropped;
+} PgjsAttribute;
+
+/* The tuple layout of the relation behind one scan. */
+typedef struct PgjsRelation
+{
+	const PgjsAttribute *attributes;	/* natts of them, attribute number 1 first */
+	uint32_t	natts;
+} PgjsRelation;
+
+/* One pinned page with the line pointers of its visible tuples; valid until the next scan callback for this scan. */
+typedef struct PgjsPage
+{
+	const uint8_t *page;		/* BLCKSZ bytes, aligned to 8 */
+	const uint16_t *offsets;	/* ntuples line pointer numbers, 1-based */
+	uint32_t	ntuples;
+} PgjsPage;
+
+/* A deterministic collation compares equal bytewise; a C one also orders bytewise. */
+#define PGJS_COLLATION_DETERMINISTIC	1
+#define PGJS_COLLATION_C				2
+
+typedef struct PgjsHost
+{
+	void	   *ctx;
+
+	/* Non-zero while PostgreSQL wants to serve an interrupt: end the turn soon. */
+	const volatile int *interrupt_pending;
+
+	/* Tuple layout of scan `scan` (its number in the plan). */
+	PgjsIo		(*scan_open) (void *ctx, uint32_t scan, PgjsRelation *relation);
+
+	/* Claim the next range of blocks; *nblocks = 0 when the table is used up. */
+	PgjsIo		(*scan_claim) (void *ctx, uint32_t scan, uint32_t *start, uint32_t *nblocks);
+
+	/* Read and pin one block of the claimed range, find its visible tuples. Drops the page before. */
+	PgjsIo		(*scan_page) (void *ctx, uint32_t scan, uint32_t block, PgjsPage *page);
+
+	/* Drop the pin that the last scan_page left, if any. */
+	PgjsIo		(*scan_unpin) (void *ctx, uint32_t scan);
+
+	/*
+	 * Detoast or decompress the varlena at `datum`. *data points at the plain
+	 * payload (no header) of *len bytes; valid until the next detoast call.
+	 */
+	PgjsIo		(*detoast) (void *ctx, const uint8_t *datum, const uint8_t **data, size_t *len);
+
+	/* Send one message to queue `queue` without waiting (shm_mq_send, nowait, flushed when `flush`). */
+	PgjsIo		(*send) (void *ctx, uint32_t queue, const uint8_t *data, size_t len, bool flush);
+
+	/* Receive one message without waiting; valid until the next receive on this queue. */
+	PgjsIo		(*receive) (void *ctx, uint32_t queue, const uint8_t **data, size_t *len);
+
+	/* Write one line to the server log (joinscan.trace). */
+	PgjsIo		(*log) (void *ctx, const char *message, size_t len);
+
+	/* Does PostgreSQL want to end the query (cancel, terminate)? Cannot fail. */
+	bool		(*cancelled) (void *ctx);
+
+	/* PGJS_COLLATION_* flags of a collation. */
+	PgjsIo		(*collation) (void *ctx, uint32_t collation, uint32_t *flags);
+} PgjsHost;
+
+#endif							/* PGJS_HOST_H */

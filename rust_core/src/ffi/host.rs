@@ -1,0 +1,173 @@
+//! The callback table that C hands over: the mirror of `include/pgjs_host.h`.
+//!
+//! [`HostTable`] makes the table a [`Host`]: every raw pointer that comes back is turned into a
+//! borrowed slice here, and nowhere else.
+
+use std::ffi::{c_char, c_int, c_void};
+
+use crate::error::{Error, Result};
+use crate::host::{Attribute, CollationFlags, Host, Page, Receive, Send as Sent};
+
+/// What a callback came to; `PGJS_IO_*` in C.
+pub type PgjsIo = i32;
+pub const PGJS_IO_OK: PgjsIo = 0;
+pub const PGJS_IO_WOULD_BLOCK: PgjsIo = 1;
+pub const PGJS_IO_DETACHED: PgjsIo = 2;
+pub const PGJS_IO_ERROR: PgjsIo = 3;
+
+pub use crate::host::Attribute as PgjsAttribute;
+
+#[repr(C)]
+pub struct PgjsRelation {
+    pub attributes: *const Attribute,
+    pub natts: u32,
+}
+
+#[repr(C)]
+pub struct PgjsPage {
+    pub page: *const u8,
+    pub offsets: *const u16,
+    pub ntuples: u32,
+}
+
+/// See `include/pgjs_host.h`. Owned by C; must outlive the session that it is given to.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct PgjsHost {
+    pub ctx: *mut c_void,
+    pub interrupt_pending: *const c_int,
+    pub scan_open: unsafe extern "C" fn(*mut c_void, u32, *mut PgjsRelation) -> PgjsIo,
+    pub scan_claim: unsafe extern "C" fn(*mut c_void, u32, *mut u32, *mut u32) -> PgjsIo,
+    pub scan_page: unsafe extern "C" fn(*mut c_void, u32, u32, *mut PgjsPage) -> PgjsIo,
+    pub scan_unpin: unsafe extern "C" fn(*mut c_void, u32) -> PgjsIo,
+    pub detoast: unsafe extern "C" fn(*mut c_void, *const u8, *mut *const u8, *mut usize) -> PgjsIo,
+    pub send: unsafe extern "C" fn(*mut c_void, u32, *const u8, usize, bool) -> PgjsIo,
+    pub receive: unsafe extern "C" fn(*mut c_void, u32, *mut *const u8, *mut usize) -> PgjsIo,
+    pub log: unsafe extern "C" fn(*mut c_void, *const c_char, usize) -> PgjsIo,
+    pub cancelled: unsafe extern "C" fn(*mut c_void) -> bool,
+    pub collation: unsafe extern "C" fn(*mut c_void, u32, *mut u32) -> PgjsIo,
+}
+
+/// The table as a [`Host`].
+pub struct HostTable(PgjsHost);
+
+// SAFETY: a session runs on the backend's one thread from its creation to its end; the bounds are
+// only what DataFusion's and tokio's types ask for.
+unsafe impl Send for HostTable {}
+// SAFETY: as above.
+unsafe impl Sync for HostTable {}
+
+impl HostTable {
+    /// # Safety
+    /// Every function of `table` must be callable with its `ctx` until the session is freed.
+    pub unsafe fn new(table: PgjsHost) -> Self {
+        Self(table)
+    }
+}
+
+fn done(io: PgjsIo) -> Result<()> {
+    match io {
+        PGJS_IO_OK => Ok(()),
+        PGJS_IO_ERROR => Err(Error::Parked),
+        other => Err(Error::internal(format!("unexpected callback status {other}"))),
+    }
+}
+
+impl Host for HostTable {
+    fn interrupt_pending(&self) -> bool {
+        // SAFETY: C points it at a sig_atomic_t that lives as long as the process.
+        unsafe { self.0.interrupt_pending.read_volatile() != 0 }
+    }
+
+    fn cancelled(&self) -> bool {
+        // SAFETY: the table's contract.
+        unsafe { (self.0.cancelled)(self.0.ctx) }
+    }
+
+    fn scan_open(&self, scan: u32) -> Result<&[Attribute]> {
+        let mut out = PgjsRelation { attributes: std::ptr::null(), natts: 0 };
+        // SAFETY: the table's contract; C keeps the attributes until the session is freed.
+        unsafe {
+            done((self.0.scan_open)(self.0.ctx, scan, &mut out))?;
+            Ok(slice(out.attributes, out.natts as usize))
+        }
+    }
+
+    fn scan_claim(&self, scan: u32) -> Result<std::ops::Range<u32>> {
+        let (mut start, mut nblocks) = (0, 0);
+        // SAFETY: the table's contract.
+        done(unsafe { (self.0.scan_claim)(self.0.ctx, scan, &mut start, &mut nblocks) })?;
+        Ok(start..start + nblocks)
+    }
+
+    fn scan_page(&self, scan: u32, block: u32, read: &mut dyn FnMut(Page<'_>) -> Result<()>) -> Result<()> {
+        let mut out = PgjsPage { page: std::ptr::null(), offsets: std::ptr::null(), ntuples: 0 };
+        // SAFETY: the table's contract; the page stays pinned until the next scan callback for this
+        // scan, and `read` cannot keep what it borrows.
+        let page = unsafe {
+            done((self.0.scan_page)(self.0.ctx, scan, block, &mut out))?;
+            Page { bytes: slice(out.page, crate::host::PAGE_SIZE), offsets: slice(out.offsets, out.ntuples as usize) }
+        };
+        read(page)
+    }
+
+    fn scan_unpin(&self, scan: u32) -> Result<()> {
+        // SAFETY: the table's contract.
+        done(unsafe { (self.0.scan_unpin)(self.0.ctx, scan) })
+    }
+
+    fn detoast(&self, datum: &[u8], read: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let (mut data, mut len) = (std::ptr::null(), 0);
+        // SAFETY: the table's contract; the payload lives until the next detoast call.
+        let payload = unsafe {
+            done((self.0.detoast)(self.0.ctx, datum.as_ptr(), &mut data, &mut len))?;
+            slice(data, len)
+        };
+        read(payload)
+    }
+
+    fn send(&self, queue: u32, message: &[u8], flush: bool) -> Result<Sent> {
+        // SAFETY: the table's contract; `message` is borrowed for the call alone.
+        match unsafe { (self.0.send)(self.0.ctx, queue, message.as_ptr(), message.len(), flush) } {
+            PGJS_IO_OK => Ok(Sent::Sent),
+            PGJS_IO_WOULD_BLOCK => Ok(Sent::Full),
+            PGJS_IO_DETACHED => Ok(Sent::Detached),
+            other => done(other).map(|()| Sent::Sent),
+        }
+    }
+
+    fn receive(&self, queue: u32, read: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<Receive> {
+        let (mut data, mut len) = (std::ptr::null(), 0);
+        // SAFETY: the table's contract; the message lives until the next receive on this queue.
+        match unsafe { (self.0.receive)(self.0.ctx, queue, &mut data, &mut len) } {
+            PGJS_IO_OK => read(unsafe { slice(data, len) }).map(|()| Receive::Message),
+            PGJS_IO_WOULD_BLOCK => Ok(Receive::Empty),
+            PGJS_IO_DETACHED => Ok(Receive::Detached),
+            other => done(other).map(|()| Receive::Empty),
+        }
+    }
+
+    fn log(&self, message: &str) -> Result<()> {
+        // SAFETY: the table's contract; C copies the text.
+        done(unsafe { (self.0.log)(self.0.ctx, message.as_ptr().cast(), message.len()) })
+    }
+
+    fn collation(&self, collation: u32) -> Result<CollationFlags> {
+        let mut flags = 0;
+        // SAFETY: the table's contract.
+        done(unsafe { (self.0.collation)(self.0.ctx, collation, &mut flags) })?;
+        Ok(CollationFlags { deterministic: flags & 1 != 0, c: flags & 2 != 0 })
+    }
+}
+
+/// A slice from C, which writes NULL for an empty one.
+///
+/// # Safety
+/// `data` points at `len` initialised values that live for `'a`, or is NULL with `len` 0.
+unsafe fn slice<'a, T>(data: *const T, len: usize) -> &'a [T] {
+    if len == 0 {
+        return &[];
+    }
+    // SAFETY: the caller's promise.
+    unsafe { std::slice::from_raw_parts(data, len) }
+}

@@ -1,0 +1,90 @@
+//! What the core asks of PostgreSQL, as a trait: the seam that tests put a fake host into.
+//!
+//! All methods are called from one thread, inside a turn, and are short: none runs SQL. After one
+//! has returned [`Error::Parked`](crate::error::Error::Parked) an ERROR waits in C to be rethrown, and nothing may be asked again.
+
+use std::ops::Range;
+
+use crate::error::Result;
+
+/// Bytes in a heap page (PostgreSQL's BLCKSZ).
+pub const PAGE_SIZE: usize = pgrx_pg_sys::BLCKSZ as usize;
+
+/// How one attribute lies in a heap tuple: `PgjsAttribute` in `include/pgjs_host.h`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Attribute {
+    /// Datum for tuples that end before this attribute (pg_attribute.attmissingval).
+    pub missing_value: u64,
+    pub typid: u32,
+    pub typmod: i32,
+    /// Bytes; -1 varlena, -2 C string.
+    pub attlen: i16,
+    /// b'c', b's', b'i' or b'd'.
+    pub attalign: u8,
+    pub attbyval: bool,
+    pub attnotnull: bool,
+    pub missing_isnull: bool,
+    pub attisdropped: bool,
+}
+
+/// A pinned heap page and its visible tuples, borrowed for one callback.
+#[derive(Clone, Copy)]
+pub struct Page<'a> {
+    /// [`PAGE_SIZE`] bytes, aligned to 8.
+    pub bytes: &'a [u8],
+    /// Line pointer numbers of the visible tuples, 1-based.
+    pub offsets: &'a [u16],
+}
+
+/// What a send came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Send {
+    Sent,
+    /// Send the same bytes again later, and nothing else to this queue before.
+    Full,
+    Detached,
+}
+
+/// What a receive came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receive {
+    Message,
+    Empty,
+    Detached,
+}
+
+/// What matters about a collation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CollationFlags {
+    /// Equality is bytewise.
+    pub deterministic: bool,
+    /// Order is bytewise (C, POSIX).
+    pub c: bool,
+}
+
+pub trait Host: std::marker::Send + Sync {
+    /// PostgreSQL wants to serve an interrupt: end the turn soon.
+    fn interrupt_pending(&self) -> bool;
+    /// PostgreSQL wants to end the query (cancel, terminate).
+    fn cancelled(&self) -> bool;
+    /// Tuple layout behind scan `scan`, attribute number 1 first.
+    fn scan_open(&self, scan: u32) -> Result<&[Attribute]>;
+    /// The next range of blocks of this participant; empty when the table is used up.
+    fn scan_claim(&self, scan: u32) -> Result<Range<u32>>;
+    /// Pins `block` and shows its visible tuples to `read`, once.
+    fn scan_page(&self, scan: u32, block: u32, read: &mut dyn FnMut(Page<'_>) -> Result<()>) -> Result<()>;
+    /// Drops the pin that the last `scan_page` of this scan left.
+    fn scan_unpin(&self, scan: u32) -> Result<()>;
+    /// Detoasts `datum`, a whole varlena (toasted or compressed), and shows the plain payload, without
+    /// header, to `read`, once.
+    fn detoast(&self, datum: &[u8], read: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>;
+    /// One message into a queue, without waiting.
+    fn send(&self, queue: u32, message: &[u8], flush: bool) -> Result<Send>;
+    /// One message out of a queue, without waiting; shown to `read` once.
+    fn receive(&self, queue: u32, read: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<Receive>;
+    /// One line of trace.
+    fn log(&self, message: &str) -> Result<()>;
+    /// Flags of a collation.
+    fn collation(&self, collation: u32) -> Result<CollationFlags>;
+}
