@@ -1,0 +1,230 @@
+//! The values of Consts: Datums, varlenas, numerics and arrays, read as PostgreSQL lays them out.
+//!
+//! They come from the planner, well-formed, but every offset is checked all the same.
+
+use datafusion::common::ScalarValue;
+use pgrx_pg_sys as pg_sys;
+use pgrx_pg_sys::Oid;
+
+use super::{TranslateError, decline};
+use crate::error::Error;
+use crate::host::Host;
+use crate::plan::types::{Decline, MAX_DIGITS, NUMERIC_NAN, arrow_type, unsupported};
+use crate::scan::numeric::{self, NumericValue};
+use crate::scan::varlena::{self, Varlena};
+
+/// A Const as a scalar. A numeric's precision and scale are those of the value.
+///
+/// # Safety
+/// `constant` is well-formed: a by-reference value points at what its type says.
+pub(super) unsafe fn scalar(host: &dyn Host, constant: &pg_sys::Const) -> Result<ScalarValue, TranslateError> {
+    if constant.constisnull {
+        return null(constant.consttype);
+    }
+    let datum = constant.constvalue;
+    if constant.constbyval {
+        return by_value(constant.consttype, datum.value() as u64);
+    }
+    match constant.consttype {
+        pg_sys::TEXTOID | pg_sys::VARCHAROID | pg_sys::BPCHAROID | pg_sys::NUMERICOID => {
+            // SAFETY: the caller's promise; these types are varlenas.
+            let payload = unsafe { varlena::load(host, datum.cast_mut_ptr())? };
+            by_reference(constant.consttype, &payload)
+        }
+        other => Err(unsupported(other).into()),
+    }
+}
+
+/// NULL of a type.
+fn null(typid: Oid) -> Result<ScalarValue, TranslateError> {
+    match typid {
+        pg_sys::NUMERICOID => Ok(ScalarValue::Decimal128(None, 1, 0)),
+        _ => Ok(ScalarValue::try_new_null(&arrow_type(typid, -1)?).map_err(Error::from)?),
+    }
+}
+
+/// A by-value Datum: the value in its low bytes, as on a 64-bit machine.
+fn by_value(typid: Oid, datum: u64) -> Result<ScalarValue, TranslateError> {
+    Ok(match typid {
+        pg_sys::BOOLOID => ScalarValue::Boolean(Some(datum as u8 != 0)),
+        pg_sys::INT2OID => ScalarValue::Int16(Some(datum as i16)),
+        pg_sys::INT4OID | pg_sys::DATEOID => ScalarValue::Int32(Some(datum as i32)),
+        pg_sys::INT8OID | pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID => ScalarValue::Int64(Some(datum as i64)),
+        pg_sys::OIDOID => ScalarValue::UInt32(Some(datum as u32)),
+        pg_sys::FLOAT4OID => ScalarValue::Float32(Some(f32::from_bits(datum as u32))),
+        pg_sys::FLOAT8OID => ScalarValue::Float64(Some(f64::from_bits(datum))),
+        other => return Err(unsupported(other).into()),
+    })
+}
+
+fn by_reference(typid: Oid, payload: &[u8]) -> Result<ScalarValue, TranslateError> {
+    match typid {
+        pg_sys::NUMERICOID => {
+            let (value, precision, scale) = numeric_constant(payload)?;
+            Ok(ScalarValue::Decimal128(Some(value), precision, scale))
+        }
+        _ => match std::str::from_utf8(payload) {
+            Ok(text) => Ok(ScalarValue::Utf8(Some(text.into()))),
+            Err(_) => decline("a text constant that is not UTF-8 is not supported"),
+        },
+    }
+}
+
+/// A numeric as (digits without the point, precision, scale).
+fn numeric_constant(payload: &[u8]) -> Result<(i128, u8, i8), Decline> {
+    let large = || Decline::new("a numeric constant of more than 38 digits is not supported");
+    match numeric::decode_any(payload) {
+        None => Err(Decline::new("a malformed numeric constant is not supported")),
+        Some(NumericValue::NaN) => Ok((NUMERIC_NAN, 1, 0)),
+        Some(NumericValue::Infinity { .. }) => Err(Decline::new("an infinite numeric constant is not supported")),
+        Some(NumericValue::Finite { unscaled: None, .. }) => Err(large()),
+        Some(NumericValue::Finite { unscaled: Some(value), scale }) => {
+            let digits = value.unsigned_abs().checked_ilog10().map_or(1, |digits| digits + 1);
+            let precision = digits.max(scale);
+            if precision > u32::from(MAX_DIGITS) {
+                return Err(large());
+            }
+            Ok((value, precision as u8, scale as i8))
+        }
+    }
+}
+
+/// The elements of an array Const, flattened; None for a NULL array.
+///
+/// # Safety
+/// `constant` is well-formed, and of an array type.
+pub(super) unsafe fn elements(
+    host: &dyn Host,
+    constant: &pg_sys::Const,
+) -> Result<Option<Vec<ScalarValue>>, TranslateError> {
+    if constant.constisnull {
+        return Ok(None);
+    }
+    if constant.constbyval || constant.constlen != -1 {
+        return decline("ANY or ALL of something other than an array is not supported");
+    }
+    // SAFETY: the caller's promise; an array is a varlena.
+    let payload = unsafe { varlena::load(host, constant.constvalue.cast_mut_ptr())? };
+    array(&payload).map(Some)
+}
+
+/// Bytes of varlena header that array offsets count, but the payload lacks.
+const ARRAY_HEADER: usize = 4;
+
+/// An ArrayType: ndim, dataoffset, elemtype; then ndim lengths and as many lower bounds; then, when
+/// dataoffset is not 0, a bitmap of the elements that are not NULL; then the others, aligned
+/// (utils/array.h).
+fn array(payload: &[u8]) -> Result<Vec<ScalarValue>, TranslateError> {
+    let malformed = || Decline::new("a malformed array constant is not supported");
+    let word = |at: usize| -> Result<u32, Decline> {
+        match payload.get(at..at + 4) {
+            Some(&[a, b, c, d]) => Ok(u32::from_le_bytes([a, b, c, d])),
+            _ => Err(malformed()),
+        }
+    };
+    let dimensions = word(0)? as usize;
+    let data_offset = word(4)? as usize;
+    let elemtype = Oid::from(word(8)?);
+    let lengths = ARRAY_HEADER + 8;
+    if dimensions == 0 {
+        return Ok(vec![]);
+    }
+    if dimensions > pg_sys::MAXDIM as usize {
+        return Err(malformed().into());
+    }
+    let mut count: usize = 1;
+    for dimension in 0..dimensions {
+        count = count.checked_mul(word(lengths + 4 * dimension)? as usize).ok_or_else(malformed)?;
+    }
+    let bitmap_start = lengths + 8 * dimensions;
+    let bitmap = match data_offset {
+        0 => None,
+        _ => Some(payload.get(bitmap_start..).ok_or_else(malformed)?),
+    };
+    let mut position = match data_offset {
+        0 => (ARRAY_HEADER + bitmap_start).next_multiple_of(8),
+        offset => offset,
+    };
+    let (length, alignment) = match elemtype {
+        pg_sys::BOOLOID => (Some(1), 1),
+        pg_sys::INT2OID => (Some(2), 2),
+        pg_sys::INT4OID | pg_sys::DATEOID | pg_sys::OIDOID | pg_sys::FLOAT4OID => (Some(4), 4),
+        pg_sys::INT8OID | pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID | pg_sys::FLOAT8OID => (Some(8), 8),
+        pg_sys::TEXTOID | pg_sys::VARCHAROID | pg_sys::BPCHAROID | pg_sys::NUMERICOID => (None, 4),
+        other => return Err(unsupported(other).into()),
+    };
+    // Positions count the varlena header, as PostgreSQL's offsets do.
+    let from = |position: usize| position.checked_sub(ARRAY_HEADER).and_then(|at| payload.get(at..));
+    let mut values = vec![];
+    for element in 0..count {
+        if let Some(bitmap) = bitmap {
+            let byte = bitmap.get(element / 8).ok_or_else(malformed)?;
+            if byte & (1 << (element % 8)) == 0 {
+                values.push(null(elemtype)?);
+                continue;
+            }
+        }
+        match length {
+            Some(length) => {
+                position = position.next_multiple_of(alignment);
+                let bytes = from(position).and_then(|rest| rest.get(..length)).ok_or_else(malformed)?;
+                let mut datum = [0; 8];
+                datum[..length].copy_from_slice(bytes);
+                values.push(by_value(elemtype, u64::from_le_bytes(datum))?);
+                position += length;
+            }
+            None => {
+                // A short header is not aligned; a pad byte is 0, which no short header is.
+                if from(position).and_then(|rest| rest.first()).ok_or_else(malformed)? == &0 {
+                    position = position.next_multiple_of(alignment);
+                }
+                let rest = from(position).ok_or_else(malformed)?;
+                match varlena::parse(rest).ok_or_else(malformed)? {
+                    Varlena::Plain(payload) => values.push(by_reference(elemtype, payload)?),
+                    Varlena::Toasted(_) => return decline("an array constant with toasted elements is not supported"),
+                }
+                position += varlena::size(rest).ok_or_else(malformed)?;
+            }
+        }
+    }
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payload(header: &[u16], digits: &[u16]) -> Vec<u8> {
+        header.iter().chain(digits).flat_map(|half| half.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn numerics() {
+        // Short: sign 0x2000, scale << 7, weight in seven signed bits.
+        type Case = (&'static [u16], &'static [u16], (i128, u8, i8));
+        let cases: [Case; 9] = [
+            (&[0x8000], &[], (0, 1, 0)),
+            (&[0x8000 | 2 << 7], &[], (0, 2, 2)),
+            (&[0x8000 | 2 << 7], &[12, 3400], (1234, 4, 2)),
+            (&[0xa000 | 2 << 7], &[12, 3400], (-1234, 4, 2)),
+            (&[0x8000 | 3 << 7 | 0x7f], &[500], (50, 3, 3)),
+            (&[0x8000 | 1], &[1], (10000, 5, 0)),
+            (&[0x8000 | 2 << 7 | 1], &[1, 0, 100], (1_000_001, 7, 2)),
+            (&[1, 0], &[7, 5000], (75, 2, 1)),
+            (&[0x4000, 2], &[1], (-100_000_000, 9, 0)),
+        ];
+        for (header, digits, expected) in cases {
+            assert_eq!(numeric_constant(&payload(header, digits)), Ok(expected), "{header:x?} {digits:?}");
+        }
+        assert_eq!(numeric_constant(&payload(&[0xc000], &[])), Ok((NUMERIC_NAN, 1, 0)));
+        for infinite in [0xd000, 0xf000] {
+            assert!(numeric_constant(&payload(&[infinite], &[])).is_err());
+        }
+        let nines = [9999; 9];
+        assert_eq!(numeric_constant(&payload(&[0x8000 | 8], &nines)).map(|(value, ..)| value), Ok(10i128.pow(36) - 1));
+        assert!(numeric_constant(&payload(&[0x8000 | 9], &[9999; 10])).is_err(), "40 digits");
+        assert!(numeric_constant(&payload(&[0x8000 | 0x3f], &[1])).is_err(), "10^252");
+        assert!(numeric_constant(&[0x00]).is_err());
+        assert!(numeric_constant(&[]).is_err());
+    }
+}
