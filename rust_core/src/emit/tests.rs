@@ -1,0 +1,144 @@
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Decimal128Array, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array, UInt32Array,
+};
+use arrow::datatypes::{Field, Schema};
+use pgrx_pg_sys::BuiltinOid;
+
+use super::*;
+
+fn column(oid: BuiltinOid, typmod: i32) -> PgjsColumn {
+    PgjsColumn { scan: 0, attno: 1, typid: oid as u32, typmod, collation: 0 }
+}
+
+fn numeric_typmod(precision: i32, scale: i32) -> i32 {
+    ((precision << 16) | scale) + 4
+}
+
+fn batch(arrays: Vec<ArrayRef>) -> RecordBatch {
+    let fields: Vec<Field> = arrays.iter().map(|array| Field::new("c", array.data_type().clone(), true)).collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap()
+}
+
+/// What C would read: the Datums of column `index`, `None` for NULL.
+fn datums(batch: &PgjsBatch, index: usize) -> Vec<Option<u64>> {
+    assert!(index < batch.ncolumns as usize);
+    // SAFETY: the emitter that the batch came from is alive in the tests.
+    unsafe {
+        let (values, nulls) = (*batch.values.add(index), *batch.nulls.add(index));
+        (0..batch.nrows as usize).map(|row| (!*nulls.add(row)).then(|| *values.add(row))).collect()
+    }
+}
+
+/// The payload of a varlena Datum with a four-byte header.
+fn payload(datum: u64) -> Vec<u8> {
+    assert_eq!(datum % 8, 0, "varlenas begin at a multiple of 8");
+    // SAFETY: as in `datums`.
+    unsafe {
+        let header = (datum as *const u32).read();
+        assert_eq!(header & 3, 0);
+        std::slice::from_raw_parts((datum as *const u8).add(4), (header >> 2) as usize - 4).to_vec()
+    }
+}
+
+#[test]
+fn by_value() {
+    let mut emitter = Emitter::new(&[
+        column(BuiltinOid::BOOLOID, -1),
+        column(BuiltinOid::INT2OID, -1),
+        column(BuiltinOid::INT4OID, -1),
+        column(BuiltinOid::INT8OID, -1),
+        column(BuiltinOid::OIDOID, -1),
+        column(BuiltinOid::FLOAT4OID, -1),
+        column(BuiltinOid::FLOAT8OID, -1),
+        column(BuiltinOid::DATEOID, -1),
+        column(BuiltinOid::TIMESTAMPTZOID, -1),
+    ])
+    .unwrap();
+    let out = emitter
+        .emit(batch(vec![
+            Arc::new(BooleanArray::from(vec![Some(true), Some(false), None])),
+            Arc::new(Int16Array::from(vec![Some(-1), None, Some(2)])),
+            Arc::new(Int32Array::from(vec![-7, 8, i32::MIN])),
+            Arc::new(Int64Array::from(vec![-7, 8, i64::MIN])),
+            Arc::new(UInt32Array::from(vec![0, u32::MAX, 5])),
+            Arc::new(Float32Array::from(vec![-1.5, 0.0, 1.5])),
+            Arc::new(Float64Array::from(vec![-1.5, f64::NAN, 1.5])),
+            Arc::new(Int32Array::from(vec![i32::MAX, 0, -1])),
+            Arc::new(Int64Array::from(vec![i64::MAX, 0, -1])),
+        ]))
+        .unwrap();
+    assert_eq!((out.nrows, out.ncolumns), (3, 9));
+    assert_eq!(datums(&out, 0), [Some(1), Some(0), None]);
+    assert_eq!(datums(&out, 1), [Some(u64::MAX), None, Some(2)]);
+    assert_eq!(datums(&out, 2), [Some(-7i64 as u64), Some(8), Some(i32::MIN as i64 as u64)]);
+    assert_eq!(datums(&out, 3), [Some(-7i64 as u64), Some(8), Some(i64::MIN as u64)]);
+    assert_eq!(datums(&out, 4), [Some(0), Some(0xFFFF_FFFF), Some(5)]);
+    assert_eq!(datums(&out, 5), [Some(0xFFFF_FFFF_BFC0_0000), Some(0), Some(0x3FC0_0000)]);
+    assert_eq!(datums(&out, 6), [-1.5, f64::NAN, 1.5].map(|value| Some(value.to_bits())));
+    assert_eq!(datums(&out, 7), [Some(i32::MAX as u64), Some(0), Some(u64::MAX)]);
+    assert_eq!(datums(&out, 8), [Some(i64::MAX as u64), Some(0), Some(u64::MAX)]);
+}
+
+#[test]
+fn by_reference() {
+    let columns = [column(BuiltinOid::TEXTOID, -1), column(BuiltinOid::NUMERICOID, numeric_typmod(15, 2))];
+    let mut emitter = Emitter::new(&columns).unwrap();
+    let texts = ["", "a", "four", "fives", "twelve bytes", "thirteen byte", "äöü"];
+    for round in 1..4 {
+        let strings: StringArray =
+            texts.iter().map(|text| Some(text.repeat(round))).chain(std::iter::once(None)).collect();
+        let decimals = Decimal128Array::from(vec![
+            Some(0),
+            Some(1_234_567),
+            Some(-5),
+            Some(numeric::NAN),
+            None,
+            Some(100),
+            Some(1),
+            Some(999_999_999_999_999),
+        ])
+        .with_precision_and_scale(15, 2)
+        .unwrap();
+        // A slice has its own offsets: rows 0.. of the emitted batch are rows 1.. of the arrays.
+        let sliced = batch(vec![Arc::new(strings), Arc::new(decimals.clone())]).slice(1, 7);
+        let out = emitter.emit(sliced).unwrap();
+        let found: Vec<_> = datums(&out, 0).into_iter().map(|datum| datum.map(payload)).collect();
+        let expected: Vec<_> = texts[1..].iter().map(|text| Some(text.repeat(round).into_bytes())).collect();
+        assert_eq!(found[..6], expected[..]);
+        assert_eq!(found[6], None);
+        for (datum, value) in datums(&out, 1).into_iter().zip(decimals.iter().skip(1)) {
+            assert_eq!(datum.map(payload), value.map(|value| numeric::encode(value, 2).payload().to_vec()));
+        }
+    }
+}
+
+#[test]
+fn nan_is_a_bare_header() {
+    let mut emitter = Emitter::new(&[column(BuiltinOid::NUMERICOID, numeric_typmod(38, 10))]).unwrap();
+    let decimals = Decimal128Array::from(vec![numeric::NAN]).with_precision_and_scale(38, 10).unwrap();
+    let out = emitter.emit(batch(vec![Arc::new(decimals)])).unwrap();
+    assert_eq!(payload(datums(&out, 0)[0].unwrap()), [0x00, 0xC0]);
+}
+
+#[test]
+fn no_columns_and_no_rows() {
+    let mut emitter = Emitter::new(&[column(BuiltinOid::TEXTOID, -1)]).unwrap();
+    let out = emitter.emit(batch(vec![Arc::new(StringArray::from(Vec::<&str>::new()))])).unwrap();
+    assert_eq!((out.nrows, out.ncolumns), (0, 1));
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(5));
+    let rows = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &options).unwrap();
+    let out = Emitter::new(&[]).unwrap().emit(rows).unwrap();
+    assert_eq!((out.nrows, out.ncolumns), (5, 0));
+}
+
+#[test]
+fn other_types_are_refused() {
+    let mut emitter = Emitter::new(&[column(BuiltinOid::NUMERICOID, numeric_typmod(15, 2))]).unwrap();
+    let decimals = Decimal128Array::from(vec![1]).with_precision_and_scale(15, 3).unwrap();
+    assert!(emitter.emit(batch(vec![Arc::new(decimals)])).is_err());
+    assert!(emitter.emit(RecordBatch::new_empty(Arc::new(Schema::empty()))).is_err());
+    assert!(Emitter::new(&[column(BuiltinOid::JSONBOID, -1)]).is_err());
+    assert!(Emitter::new(&[column(BuiltinOid::NUMERICOID, -1)]).is_err());
+}
