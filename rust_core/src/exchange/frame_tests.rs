@@ -1,0 +1,120 @@
+//! Frames: what goes in comes out; any other bytes are an error, never a crash.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int16Array, Int32Array, Int64Array, RecordBatch,
+    RecordBatchOptions, StringArray,
+};
+use arrow::datatypes::Schema;
+use proptest::prelude::*;
+
+use super::frames::{BatchEncoder, Frame, decode_batch};
+use crate::error::Error;
+
+fn batch() -> RecordBatch {
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("bool", Arc::new(BooleanArray::from(vec![Some(true), None, Some(false)]))),
+        ("int2", Arc::new(Int16Array::from(vec![1, -2, 3]))),
+        ("int4", Arc::new(Int32Array::from(vec![Some(i32::MIN), None, Some(i32::MAX)]))),
+        ("int8", Arc::new(Int64Array::from(vec![i64::MIN, 0, i64::MAX]))),
+        ("float8", Arc::new(Float64Array::from(vec![f64::NAN, -0.0, f64::NEG_INFINITY]))),
+        (
+            // i128::MAX is numeric's NaN: it has more digits than the type says.
+            "numeric",
+            Arc::new(
+                Decimal128Array::from(vec![Some(12345), Some(i128::MAX), None])
+                    .with_precision_and_scale(15, 2)
+                    .unwrap(),
+            ),
+        ),
+        ("text", Arc::new(StringArray::from(vec![Some("straße"), Some(""), None]))),
+    ];
+    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap()
+}
+
+fn round_trip(batch: &RecordBatch) -> RecordBatch {
+    let bytes = BatchEncoder::default().encode(7, batch).unwrap();
+    let Frame::Batch { stream: 7, body } = Frame::parse(&bytes).unwrap() else { panic!("not a batch") };
+    decode_batch(body, &batch.schema()).unwrap()
+}
+
+#[test]
+fn batches_survive() {
+    let batch = batch();
+    assert_eq!(round_trip(&batch), batch);
+    assert_eq!(round_trip(&batch.slice(1, 2)), batch.slice(1, 2));
+    assert_eq!(round_trip(&batch.slice(0, 0)), batch.slice(0, 0));
+}
+
+#[test]
+fn a_batch_without_columns_keeps_its_rows() {
+    let options = RecordBatchOptions::new().with_row_count(Some(42));
+    let batch = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &options).unwrap();
+    assert_eq!(round_trip(&batch).num_rows(), 42);
+}
+
+#[test]
+fn errors_survive() {
+    let error = Error::new("22012", "division by zero").with_detail("d").with_hint("h");
+    let bytes = Frame::Error { stream: 3, error: error.clone() }.encode();
+    match Frame::parse(&bytes).unwrap() {
+        Frame::Error { stream: 3, error: decoded } => assert_eq!(format!("{decoded:?}"), format!("{error:?}")),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn control_frames_survive() {
+    for frame in [
+        Frame::StartStream { stream: 0 },
+        Frame::StopStream { stream: u32::MAX },
+        Frame::SessionEnd,
+        Frame::EndOfStream { stream: 1, rows: u64::MAX, bytes: 5 },
+    ] {
+        assert_eq!(format!("{:?}", Frame::parse(&frame.encode()).unwrap()), format!("{frame:?}"));
+    }
+}
+
+/// Whatever the bytes are: an answer, and if it is a batch, one that can be read to the end.
+fn read_all(bytes: &[u8]) {
+    if let Ok(Frame::Batch { body, .. }) = Frame::parse(bytes)
+        && let Ok(batch) = decode_batch(body, &batch().schema())
+    {
+        for column in batch.columns() {
+            column.to_data().validate_full().unwrap();
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn random_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        read_all(&bytes);
+    }
+
+    #[test]
+    fn damaged_batches_are_refused_or_read(
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in any::<prop::sample::Index>(),
+        shorten in any::<bool>(),
+    ) {
+        let mut bytes = BatchEncoder::default().encode(7, &batch()).unwrap();
+        for (at, value) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if shorten {
+            let keep = cut.index(bytes.len());
+            bytes.truncate(keep);
+            // A consistent header, so that the cut reaches the batch itself.
+            if bytes.len() >= 16 {
+                let length = (bytes.len() - 16) as u64;
+                bytes[8..16].copy_from_slice(&length.to_le_bytes());
+            }
+        }
+        read_all(&bytes);
+    }
+}

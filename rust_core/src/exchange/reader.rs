@@ -1,0 +1,244 @@
+//! `DsmReaderExec`: the client of a stream.
+//!
+//! Its first poll asks every producer (`StartStream`), then it merges what they send, own rows
+//! included, in the order of arrival: 1 partition, rows in no order. Dropped before its end it says
+//! `StopStream`, so that no producer waits for it.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties, RecordBatchStream,
+};
+use futures::Stream;
+use tokio::sync::mpsc;
+
+use super::channel::{self, Received};
+use super::frames::Frame;
+use super::registry::StreamKind;
+use super::state::{Exchange, data_channel};
+use super::writer::boundary_properties;
+use crate::error::Error;
+
+#[derive(Debug)]
+pub struct DsmReaderExec {
+    pub stream: u32,
+    pub kind: StreamKind,
+    writer: Arc<dyn ExecutionPlan>,
+    metrics: ExecutionPlanMetricsSet,
+    properties: Arc<PlanProperties>,
+}
+
+impl DsmReaderExec {
+    /// The client of the stream below `writer`, a `DsmWriterExec`.
+    pub fn new(stream: u32, kind: StreamKind, writer: Arc<dyn ExecutionPlan>) -> Self {
+        let properties = boundary_properties(&writer);
+        Self { stream, kind, writer, metrics: ExecutionPlanMetricsSet::new(), properties }
+    }
+}
+
+impl DisplayAs for DsmReaderExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "DsmReaderExec: stream={}, {}", self.stream, self.kind.name())
+    }
+}
+
+impl ExecutionPlan for DsmReaderExec {
+    fn name(&self) -> &str {
+        "DsmReaderExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.writer]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(Self::new(self.stream, self.kind, children.swap_remove(0))))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let exchange = Exchange::of(&context)?;
+        let local = exchange.take_local_receiver(self.stream);
+        Ok(Box::pin(ReaderStream {
+            exchange,
+            stream: self.stream,
+            schema: self.schema(),
+            state: State::NotAsked,
+            open: Vec::new(),
+            next: 0,
+            local,
+            metrics: BaselineMetrics::new(&self.metrics, partition),
+        }))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}
+
+enum State {
+    NotAsked,
+    Reading,
+    Done,
+}
+
+struct ReaderStream {
+    exchange: Arc<Exchange>,
+    stream: u32,
+    schema: SchemaRef,
+    state: State,
+    /// Remote producers that have not ended.
+    open: Vec<u32>,
+    /// Which of `open` is polled first: one after the last that gave a batch.
+    next: usize,
+    /// Own rows; `None` once they have ended, or where this participant produces none.
+    local: Option<mpsc::Receiver<Result<RecordBatch>>>,
+    metrics: BaselineMetrics,
+}
+
+impl ReaderStream {
+    fn ask(&mut self) -> Result<(), Error> {
+        let topology = self.exchange.session.topology;
+        for producer in topology.producers() {
+            if producer == topology.participant {
+                self.exchange.trigger_stream(self.stream)?;
+            } else {
+                self.open.push(producer);
+                self.exchange.send_control(producer, &Frame::StartStream { stream: self.stream });
+            }
+        }
+        self.state = State::Reading;
+        Ok(())
+    }
+
+    fn poll_local(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
+        let Some(local) = &mut self.local else { return Poll::Pending };
+        match ready!(local.poll_recv(cx)) {
+            Some(batch) => Poll::Ready(Some(batch)),
+            None => {
+                self.local = None;
+                Poll::Pending
+            }
+        }
+    }
+
+    /// One frame of one of the remote producers.
+    fn poll_remote(&mut self, cx: &mut Context<'_>) -> Poll<Result<RecordBatch, Error>> {
+        let session = Arc::clone(&self.exchange.session);
+        let topology = session.topology;
+        let mut tries = self.open.len();
+        while tries > 0 {
+            tries -= 1;
+            let at = self.next % self.open.len();
+            let producer = self.open[at];
+            let queue = topology.queue(data_channel(self.stream), producer, topology.participant);
+            let mut batch = None;
+            let mut ended = false;
+            let (stream, schema) = (self.stream, &self.schema);
+            let received = channel::try_receive(&session, queue, &mut |frame| match frame {
+                Frame::Batch { stream: from, body } if from == stream => {
+                    batch = Some(super::frames::decode_batch(body, schema)?);
+                    Ok(())
+                }
+                Frame::EndOfStream { stream: from, rows, bytes } if from == stream => {
+                    session
+                        .trace(|| format!("stream {stream}: EndOfStream from {producer}, {rows} rows, {bytes} bytes"));
+                    ended = true;
+                    Ok(())
+                }
+                Frame::Error { error, .. } => Err(error),
+                other => Err(Error::internal(format!("unexpected {} on stream {stream}", other.name()))),
+            })?;
+            if ended {
+                self.open.remove(at);
+                tries = self.open.len();
+                continue;
+            }
+            if let Some(batch) = batch {
+                self.next = at + 1;
+                return Poll::Ready(Ok(batch));
+            }
+            if received == Received::Detached {
+                // Its rows are missing: never an end. The leader finds out why; a worker parks until it does.
+                session.lose_peer();
+                self.open.remove(at);
+                self.open.push(producer);
+            }
+            self.next = at + 1;
+        }
+        if !self.open.is_empty() {
+            session.turn.wait_for_queue(cx.waker());
+        }
+        Poll::Pending
+    }
+
+    fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
+        ready!(self.exchange.session.poll_checkpoint(cx));
+        if matches!(self.state, State::NotAsked)
+            && let Err(error) = self.ask()
+        {
+            return Poll::Ready(Some(Err(error.into())));
+        }
+        if matches!(self.state, State::Done) {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(batch) = self.poll_local(cx) {
+            return Poll::Ready(batch);
+        }
+        match self.poll_remote(cx) {
+            Poll::Ready(Ok(batch)) => return Poll::Ready(Some(Ok(batch))),
+            Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(DataFusionError::from(error)))),
+            Poll::Pending => {}
+        }
+        if self.open.is_empty() && self.local.is_none() {
+            self.state = State::Done;
+            return Poll::Ready(None);
+        }
+        Poll::Pending
+    }
+}
+
+impl Stream for ReaderStream {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let poll = self.poll_batch(cx);
+        self.metrics.record_poll(poll)
+    }
+}
+
+impl RecordBatchStream for ReaderStream {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}
+
+impl Drop for ReaderStream {
+    fn drop(&mut self) {
+        if matches!(self.state, State::Done) {
+            return;
+        }
+        // The local producer reads it from the closed channel, the others from their control queue.
+        self.local = None;
+        self.exchange.stop_stream(self.stream);
+    }
+}

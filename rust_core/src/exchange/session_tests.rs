@@ -1,0 +1,342 @@
+//! Whole sessions without PostgreSQL: several participants in one process over a fake segment whose
+//! queues hold one frame, turned one after another.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use arrow::array::{Array, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::catalog::memory::MemorySourceConfig;
+use datafusion::common::JoinType;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_plan::joins::{HashJoinExecBuilder, PartitionMode};
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
+
+use super::frames::Frame;
+use super::registry::Distribution;
+use super::{DsmReaderExec, DsmWriterExec};
+use crate::codec::JoinScanCodec;
+use crate::error::Error;
+use crate::parallel::{Participant, Settings, Turn};
+use crate::scan::HeapScanExec;
+use crate::session::Topology;
+use crate::testing::{FakeHost, Segment};
+
+/// A table that every participant has whole: `batches` batches of `rows` rows, keys 0, 1, 2, …
+fn table(batches: i64, rows: i64) -> Arc<dyn ExecutionPlan> {
+    let schema = Arc::new(Schema::new(vec![Field::new("key", DataType::Int64, false)]));
+    let data = (0..batches)
+        .map(|batch| {
+            let keys: Int64Array = (batch * rows..(batch + 1) * rows).collect::<Vec<_>>().into();
+            RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(keys)]).unwrap()
+        })
+        .collect();
+    MemorySourceConfig::try_new_exec(&[data], schema, None).unwrap()
+}
+
+fn key() -> Arc<dyn PhysicalExpr> {
+    Arc::new(Column::new("key", 0))
+}
+
+fn stream(number: u32, distribution: Distribution, input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    let kind = distribution.kind();
+    let writer = Arc::new(DsmWriterExec::new(number, distribution, input));
+    Arc::new(DsmReaderExec::new(number, kind, writer))
+}
+
+fn hash(number: u32, input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    stream(number, Distribution::Hash(vec![key()]), input)
+}
+
+fn join(build: Arc<dyn ExecutionPlan>, probe: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    HashJoinExecBuilder::new(build, probe, vec![(key(), key())], JoinType::Inner)
+        .with_partition_mode(PartitionMode::Partitioned)
+        .with_projection(Some(vec![0]))
+        .build_exec()
+        .unwrap()
+}
+
+struct Session {
+    segment: Arc<Segment>,
+    hosts: Vec<Arc<FakeHost>>,
+    participants: Vec<Participant>,
+}
+
+impl Session {
+    fn new(count: u32, leader_participates: bool, plan: Arc<dyn ExecutionPlan>) -> Self {
+        Self::with(count, leader_participates, plan, |_| {})
+    }
+
+    fn with(count: u32, leader_participates: bool, plan: Arc<dyn ExecutionPlan>, set: impl Fn(&mut FakeHost)) -> Self {
+        let bytes = JoinScanCodec::default().encode(plan).unwrap();
+        let segment = Arc::new(Segment::default());
+        let (hosts, participants) = (0..count)
+            .map(|participant| {
+                let mut host = FakeHost::new(Arc::clone(&segment));
+                set(&mut host);
+                let host = Arc::new(host);
+                let settings = Settings {
+                    topology: Topology { participant, participants: count, planned: count + 2, leader_participates },
+                    batch_size: 8192,
+                    hash_memory: 1 << 20,
+                    turn_length: Duration::from_millis(5),
+                    trace: true,
+                };
+                let made = Participant::new(host.clone(), settings, &bytes).unwrap();
+                (host, made)
+            })
+            .unzip();
+        Self { segment, hosts, participants }
+    }
+
+    /// Turns everyone until the leader is done or has failed; the keys that came out.
+    fn run(&mut self) -> Result<Vec<i64>, Error> {
+        let mut keys = Vec::new();
+        let began = Instant::now();
+        loop {
+            assert!(began.elapsed() < Duration::from_secs(60), "the session hangs");
+            for worker in &mut self.participants[1..] {
+                match worker.turn() {
+                    Turn::Pending | Turn::Busy => {}
+                    Turn::Failed(error) => return Err(error),
+                    other => panic!("a worker's turn came to {other:?}"),
+                }
+            }
+            match self.participants[0].turn() {
+                Turn::Ready(batch) => {
+                    let column = batch.column(0).as_any().downcast_ref::<Int64Array>().unwrap().clone();
+                    keys.extend(column.values());
+                }
+                Turn::Pending | Turn::Busy => {}
+                Turn::Done => break,
+                Turn::Failed(error) => return Err(error),
+            }
+        }
+        keys.sort_unstable();
+        Ok(keys)
+    }
+
+    /// The normal end: every worker is done within a few turns of the leader's.
+    fn end(&mut self) {
+        self.participants[0].end();
+        for _ in 0..20 {
+            let done: Vec<bool> =
+                self.participants.iter_mut().map(|participant| matches!(participant.turn(), Turn::Done)).collect();
+            if done.iter().all(|done| *done) {
+                return;
+            }
+        }
+        panic!("the session does not end");
+    }
+
+    fn sent(&self, is: impl Fn(&Frame<'_>) -> bool) -> usize {
+        self.segment.log.lock().unwrap().iter().filter(|(_, bytes)| is(&Frame::parse(bytes).unwrap())).count()
+    }
+}
+
+fn copies(keys: std::ops::Range<i64>, count: usize) -> Vec<i64> {
+    keys.flat_map(|key| std::iter::repeat_n(key, count)).collect()
+}
+
+#[test]
+fn gather_brings_every_participants_rows() {
+    let mut session = Session::new(3, true, stream(0, Distribution::Gather, table(5, 10)));
+    assert_eq!(session.run().unwrap(), copies(0..50, 3));
+    session.end();
+    assert_eq!(session.sent(|frame| matches!(frame, Frame::SessionEnd)), 2);
+}
+
+#[test]
+fn a_leader_that_does_not_participate_only_collects() {
+    let mut session = Session::new(3, false, stream(0, Distribution::Gather, table(5, 10)));
+    assert_eq!(session.run().unwrap(), copies(0..50, 2));
+    session.end();
+}
+
+#[test]
+fn the_same_plan_runs_in_the_leader_alone() {
+    let plan = stream(2, Distribution::Gather, join(hash(0, table(3, 10)), hash(1, table(3, 10))));
+    let mut session = Session::new(1, true, plan);
+    assert_eq!(session.run().unwrap(), copies(0..30, 1));
+    session.end();
+    assert!(session.segment.log.lock().unwrap().is_empty());
+}
+
+#[test]
+fn shuffled_join() {
+    for (count, leader) in [(2, true), (4, true), (3, false)] {
+        let plan = stream(2, Distribution::Gather, join(hash(0, table(2, 100)), hash(1, table(7, 50))));
+        let mut session = Session::new(count, leader, plan);
+        let producers = if leader { count } else { count - 1 } as usize;
+        assert_eq!(session.run().unwrap(), copies(0..200, producers * producers));
+        session.end();
+    }
+}
+
+#[test]
+fn broadcast_join() {
+    let plan = stream(1, Distribution::Gather, join(stream(0, Distribution::Broadcast, table(2, 5)), table(3, 10)));
+    let mut session = Session::new(3, true, plan);
+    // Every participant has all three copies of the build side, and its own copy of the probe side.
+    assert_eq!(session.run().unwrap(), copies(0..10, 9));
+    session.end();
+}
+
+#[test]
+fn a_procedure_that_nobody_asks_for_never_runs() {
+    let plan = stream(2, Distribution::Gather, join(hash(0, table(0, 10)), hash(1, table(50, 100))));
+    let mut session = Session::new(3, true, plan);
+    assert_eq!(session.run().unwrap(), Vec::<i64>::new());
+    session.end();
+    assert!(session.sent(|frame| matches!(frame, Frame::StartStream { stream: 0 })) > 0);
+    assert_eq!(session.sent(|frame| matches!(frame, Frame::StartStream { stream: 1 })), 0);
+    let lines: Vec<String> = session.hosts.iter().flat_map(|host| host.lines.lock().unwrap().clone()).collect();
+    assert!(lines.iter().any(|line| line.contains("stream 0: producer starts")));
+    assert!(!lines.iter().any(|line| line.contains("stream 1: producer starts")));
+}
+
+#[test]
+fn an_early_end_stops_everyone() {
+    let mut session = Session::new(3, true, stream(0, Distribution::Gather, table(1000, 100)));
+    let mut batches = 0;
+    while batches < 3 {
+        for worker in &mut session.participants[1..] {
+            worker.turn();
+        }
+        batches += usize::from(matches!(session.participants[0].turn(), Turn::Ready(_)));
+    }
+    session.end();
+    // A full queue suspended the producers: nobody ran ahead.
+    assert!(session.sent(|frame| matches!(frame, Frame::Batch { .. })) < 12);
+}
+
+#[test]
+fn an_unasked_worker_is_idle() {
+    let mut session = Session::new(2, true, stream(0, Distribution::Gather, table(1, 1)));
+    for _ in 0..3 {
+        assert!(matches!(session.participants[1].turn(), Turn::Pending));
+    }
+}
+
+#[test]
+fn a_parked_error_ends_the_turn() {
+    let mut session = Session::new(2, true, stream(0, Distribution::Gather, table(1, 1)));
+    session.hosts[1].park.store(true, Relaxed);
+    assert!(matches!(session.participants[1].turn(), Turn::Failed(Error::Parked)));
+}
+
+#[test]
+fn a_lost_worker_is_the_leaders_to_explain() {
+    let mut session = Session::new(2, true, stream(0, Distribution::Gather, table(1, 1)));
+    let control = session.hosts[0].segment.clone();
+    // The worker's queues to the leader: control and stream 0 (planned is 4).
+    control.detach(4);
+    control.detach((4 + 1) * 4);
+    assert!(matches!(session.participants[0].turn(), Turn::Ready(_)));
+    assert!(matches!(session.participants[0].turn(), Turn::Pending));
+    assert!(session.participants[0].take_peer_lost());
+}
+
+#[test]
+fn a_worker_without_leader_stops() {
+    let mut session = Session::new(2, true, stream(0, Distribution::Gather, table(1, 1)));
+    session.segment.detach(1); // control, leader to worker
+    assert!(matches!(session.participants[1].turn(), Turn::Done));
+}
+
+#[test]
+fn turns_are_bounded_and_get_somewhere() {
+    let scan = Arc::new(HeapScanExec::try_new(0, "t".into(), vec![]).unwrap());
+    let mut session = Session::with(1, true, stream(0, Distribution::Gather, scan), |host| host.blocks = u32::MAX - 8);
+    let mut read = 0;
+    for _ in 0..5 {
+        let began = Instant::now();
+        assert!(matches!(session.participants[0].turn(), Turn::Busy));
+        assert!(began.elapsed() < Duration::from_secs(1));
+        let now = session.hosts[0].pages_read.load(Relaxed);
+        assert!(now > read);
+        read = now;
+    }
+    // A pending interrupt ends turns early, but never keeps one from getting anywhere.
+    session.hosts[0].interrupt.store(true, Relaxed);
+    for _ in 0..5 {
+        assert!(matches!(session.participants[0].turn(), Turn::Busy));
+        let now = session.hosts[0].pages_read.load(Relaxed);
+        assert!(now > read && now < read + 5000);
+        read = now;
+    }
+}
+
+#[test]
+fn a_host_call_that_may_eat_the_latch_makes_the_queues_be_polled_again() {
+    use futures::task::{ArcWake, waker};
+    struct Count(std::sync::atomic::AtomicU32);
+    impl ArcWake for Count {
+        fn wake_by_ref(count: &Arc<Self>) {
+            count.0.fetch_add(1, Relaxed);
+        }
+    }
+    let host = Arc::new(FakeHost::new(Arc::default()));
+    let topology = Topology { participant: 0, participants: 1, planned: 1, leader_participates: true };
+    let session = crate::session::SessionContext::new(topology, host, Duration::from_secs(1), false);
+    let waiter = Arc::new(Count(0.into()));
+    session.turn.begin();
+    session.turn.wait_for_queue(&waker(Arc::clone(&waiter)));
+    session.host().scan_page(0, 0, &mut |_| Ok(())).unwrap();
+    session.turn.on_park();
+    assert_eq!(waiter.0.load(Relaxed), 1);
+    assert!(!session.turn.idle());
+    // It has polled its queue again, nothing was called since: now the turn is idle.
+    session.turn.wait_for_queue(&waker(Arc::clone(&waiter)));
+    session.turn.on_park();
+    assert!(session.turn.idle());
+}
+
+#[test]
+fn a_panic_in_a_procedure_reaches_the_leader_as_an_error() {
+    let scan = Arc::new(HeapScanExec::try_new(0, "t".into(), vec![]).unwrap());
+    let mut session = Session::with(2, false, stream(0, Distribution::Gather, scan), |host| {
+        host.blocks = 10;
+        host.panic_at_block = Some(3);
+    });
+    match session.run().unwrap_err() {
+        Error::Raised { sqlstate, message, detail, .. } => {
+            assert_eq!(sqlstate, "XX000");
+            assert!(message.contains("block 3"), "{message}");
+            assert!(detail.unwrap().contains("testing.rs"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_error_in_a_procedure_reaches_the_leader_with_its_sqlstate() {
+    let scan = Arc::new(HeapScanExec::try_new(0, "t".into(), vec![]).unwrap());
+    let inner = stream(0, Distribution::Broadcast, scan);
+    let mut session = Session::with(3, true, stream(1, Distribution::Gather, inner), |host| {
+        host.blocks = 10;
+        host.fail_at_block = Some(3);
+    });
+    match session.run().unwrap_err() {
+        Error::Raised { sqlstate, hint, .. } => {
+            assert_eq!(sqlstate, "22012");
+            assert_eq!(hint.as_deref(), Some("a hint"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_reader_that_is_dropped_says_stop() {
+    // An empty outer build side: the join asks for that one alone, and drops the reader of the other.
+    let plan = stream(2, Distribution::Gather, join(hash(0, table(0, 1)), hash(1, table(9, 9))));
+    let mut session = Session::new(2, true, plan);
+    assert!(session.run().unwrap().is_empty());
+    for participant in &mut session.participants {
+        participant.turn(); // the worker's outbox; the leader is done and sends no more
+    }
+    // Before its end or not, depending on whose frames came first, the leader says it, too.
+    assert!(session.sent(|frame| matches!(frame, Frame::StopStream { stream: 1 })) >= 1);
+    session.end();
+}

@@ -1,0 +1,282 @@
+//! The exchange of one participant: its registry, running procedures, outboxes and local channels.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use arrow::array::RecordBatch;
+use datafusion::common::Result as DataFusionResult;
+use datafusion::execution::TaskContext;
+use futures::FutureExt;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::frames::Frame;
+use super::registry::{Distribution, StreamRegistry};
+use super::{control, producer};
+use crate::error::{Error, Result};
+use crate::session::SessionContext;
+
+/// The channel number of control frames.
+pub const CONTROL_CHANNEL: u32 = 0;
+
+/// Batches of own rows that may wait for their reader.
+const LOCAL_CAPACITY: usize = 2;
+
+/// The channel number of a stream's batches.
+pub fn data_channel(stream: u32) -> u32 {
+    stream + 1
+}
+
+pub type LocalSender = mpsc::Sender<DataFusionResult<RecordBatch>>;
+pub type LocalReceiver = mpsc::Receiver<DataFusionResult<RecordBatch>>;
+
+/// What passed a stream's queues from this participant.
+#[derive(Debug, Default)]
+pub struct StreamCounters {
+    pub rows: AtomicU64,
+    pub bytes: AtomicU64,
+}
+
+pub struct Exchange {
+    pub session: Arc<SessionContext>,
+    pub registry: Arc<StreamRegistry>,
+    /// By stream_id; filled once the plan is decoded.
+    counters: OnceLock<Vec<StreamCounters>>,
+    /// Weak: the context's configuration holds this exchange.
+    context: OnceLock<Weak<TaskContext>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    streams: HashMap<u32, StreamState>,
+    /// To the task that sends control frames, by peer.
+    outboxes: HashMap<u32, mpsc::UnboundedSender<Vec<u8>>>,
+    outbox_tasks: JoinSet<()>,
+    /// Control service and producers: dropped at the end, whatever they are at.
+    tasks: JoinSet<()>,
+    /// First failure of a task that has no consumer to tell.
+    failure: Option<Error>,
+    /// SessionEnd has come (worker).
+    ended: bool,
+    /// The session is being taken down: nothing is asked or answered any more.
+    ending: bool,
+}
+
+#[derive(Default)]
+struct StreamState {
+    started: bool,
+    /// Consumers that said StopStream.
+    stopped: Vec<u32>,
+    local: Option<(Option<LocalSender>, Option<LocalReceiver>)>,
+}
+
+impl Exchange {
+    pub fn new(session: Arc<SessionContext>, registry: Arc<StreamRegistry>) -> Self {
+        Self {
+            session,
+            registry,
+            counters: OnceLock::new(),
+            context: OnceLock::new(),
+            state: Mutex::new(State::default()),
+        }
+    }
+
+    /// The exchange of the session that `context` belongs to.
+    pub fn of(context: &TaskContext) -> Result<Arc<Self>> {
+        context
+            .session_config()
+            .get_extension::<Self>()
+            .ok_or_else(|| Error::internal("stream runs outside a JoinScan session"))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // One thread: poisoned only by a panic that ends the session anyway.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts serving: the control service and one outbox for each peer. Inside the runtime.
+    pub fn serve(self: &Arc<Self>, context: &Arc<TaskContext>) {
+        // Set once: a session serves once.
+        let _ = self.context.set(Arc::downgrade(context));
+        let _ = self.counters.set((0..self.registry.len()).map(|_| StreamCounters::default()).collect());
+        let topology = self.session.topology;
+        let mut state = self.state();
+        for peer in (0..topology.participants).filter(|&peer| peer != topology.participant) {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            state.outboxes.insert(peer, sender);
+            state.outbox_tasks.spawn(control::outbox(Arc::clone(self), peer, receiver));
+        }
+        if topology.participants > 1 {
+            let service = control::control_service(Arc::clone(self));
+            state.tasks.spawn(self.supervise(service));
+        }
+    }
+
+    /// Runs a task that has nobody to tell of its failure: the session itself fails with it. A panic
+    /// is such a failure, too: tokio would swallow it, and consumers would wait for ever.
+    fn supervise(
+        self: &Arc<Self>,
+        task: impl Future<Output = Result<()>> + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let exchange = Arc::clone(self);
+        async move {
+            let outcome = AssertUnwindSafe(task).catch_unwind().await;
+            if let Err(error) = outcome.unwrap_or_else(|panic| Err(crate::panic::to_error(panic))) {
+                exchange.fail(error);
+            }
+        }
+    }
+
+    /// Tasks that run here besides the root.
+    pub fn task_count(&self) -> usize {
+        self.state().tasks.len()
+    }
+
+    /// The session fails with `error`, unless it has failed before.
+    pub fn fail(&self, error: Error) {
+        self.state().failure.get_or_insert(error);
+        self.session.turn.wake_root();
+    }
+
+    pub fn take_failure(&self) -> Option<Error> {
+        self.state().failure.take()
+    }
+
+    pub fn context(&self) -> Result<Arc<TaskContext>> {
+        self.context.get().and_then(Weak::upgrade).ok_or_else(|| Error::internal("the session is over"))
+    }
+
+    /// Counts what a producer put into a queue.
+    pub fn count(&self, stream: u32, rows: u64, bytes: u64) {
+        if let Some(counters) = self.counters().get(stream as usize) {
+            counters.rows.fetch_add(rows, Relaxed);
+            counters.bytes.fetch_add(bytes, Relaxed);
+        }
+    }
+
+    pub fn counters(&self) -> &[StreamCounters] {
+        self.counters.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Sends a control frame to `peer`, in order, without waiting.
+    pub fn send_control(&self, peer: u32, frame: &Frame<'_>) {
+        let state = self.state();
+        if state.ending {
+            return;
+        }
+        self.session.trace(|| format!("{} to {peer}", frame.describe()));
+        if let Some(outbox) = state.outboxes.get(&peer) {
+            // Its task only ends with the session.
+            let _ = outbox.send(frame.encode());
+        }
+    }
+
+    /// Starts the procedure of `stream` here, once, whoever asks.
+    pub fn trigger_stream(self: &Arc<Self>, stream: u32) -> Result<()> {
+        let source = self.registry.get(stream)?;
+        let mut state = self.state();
+        if state.ending || state.streams.get(&stream).is_some_and(|stream| stream.started) {
+            return Ok(());
+        }
+        let local = self.local_of(&mut state, stream, &source.distribution);
+        let sender = local.and_then(|local| local.0.take());
+        state.streams.entry(stream).or_default().started = true;
+        let context = self.context()?;
+        self.session.trace(|| format!("stream {stream}: producer starts"));
+        let task = producer::producer_task(Arc::clone(self), stream, source, sender, context);
+        state.tasks.spawn(task);
+        Ok(())
+    }
+
+    /// The reading end for own rows of `stream`; `None` where this participant produces none.
+    pub fn take_local_receiver(&self, stream: u32) -> Option<LocalReceiver> {
+        let source = self.registry.get(stream).ok()?;
+        self.local_of(&mut self.state(), stream, &source.distribution)?.1.take()
+    }
+
+    fn local_of<'a>(
+        &self,
+        state: &'a mut State,
+        stream: u32,
+        distribution: &Distribution,
+    ) -> Option<&'a mut (Option<LocalSender>, Option<LocalReceiver>)> {
+        let topology = self.session.topology;
+        let consumes = !matches!(distribution, Distribution::Gather) || topology.participant == 0;
+        if !consumes || !topology.producers().contains(&topology.participant) {
+            return None;
+        }
+        let local = &mut state.streams.entry(stream).or_default().local;
+        Some(local.get_or_insert_with(|| {
+            let (sender, receiver) = mpsc::channel(LOCAL_CAPACITY);
+            (Some(sender), Some(receiver))
+        }))
+    }
+
+    /// Consumer `consumer` has enough of `stream`: its share is dropped from now on.
+    pub fn note_stop(&self, stream: u32, consumer: u32) {
+        self.state().streams.entry(stream).or_default().stopped.push(consumer);
+        // A producer that waits for this consumer's queue looks again.
+        self.session.turn.wake_waiters();
+    }
+
+    pub fn is_stopped(&self, stream: u32, consumer: u32) -> bool {
+        self.state().streams.get(&stream).is_some_and(|stream| stream.stopped.contains(&consumer))
+    }
+
+    /// This participant has enough of `stream`: tells its producers.
+    pub fn stop_stream(&self, stream: u32) {
+        let topology = self.session.topology;
+        for producer in topology.producers().filter(|&producer| producer != topology.participant) {
+            self.send_control(producer, &Frame::StopStream { stream });
+        }
+    }
+
+    /// SessionEnd has come.
+    pub fn note_end(&self) {
+        self.state().ended = true;
+        self.session.turn.wake_root();
+    }
+
+    pub fn ended(&self) -> bool {
+        self.state().ended
+    }
+
+    /// The leader's end: takes the tasks down and says SessionEnd. What is in the outboxes still goes out.
+    /// Tasks are dropped outside the lock: readers in them say StopStream while they go.
+    pub fn begin_end(&self) {
+        let mut tasks = {
+            let mut state = self.state();
+            if !state.ending {
+                for (peer, outbox) in &state.outboxes {
+                    self.session.trace(|| format!("SessionEnd to {peer}"));
+                    // Its task only ends with the session.
+                    let _ = outbox.send(Frame::SessionEnd.encode());
+                }
+            }
+            state.ending = true;
+            state.outboxes.clear();
+            std::mem::take(&mut state.tasks)
+        };
+        tasks.abort_all();
+    }
+
+    /// Waits until every outbox is empty.
+    pub async fn flush(&self) {
+        let mut outboxes = std::mem::take(&mut self.state().outbox_tasks);
+        while outboxes.join_next().await.is_some() {}
+    }
+
+    /// Lets go of all tasks without a word. Calls nothing in the host.
+    pub fn abandon(&self) {
+        let (tasks, outboxes) = {
+            let mut state = self.state();
+            state.ending = true;
+            state.outboxes.clear();
+            (std::mem::take(&mut state.tasks), std::mem::take(&mut state.outbox_tasks))
+        };
+        drop((tasks, outboxes));
+    }
+}

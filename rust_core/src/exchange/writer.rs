@@ -1,0 +1,98 @@
+//! `DsmWriterExec`: the passive marker above a procedure.
+//!
+//! It carries the stream's number and distribution through the plan's bytes; decoding it registers
+//! its input. Executed, it gives nothing: rows move only when a reader asks.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, EmptyRecordBatchStream, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
+};
+
+use super::registry::{Distribution, StreamSource};
+
+#[derive(Debug)]
+pub struct DsmWriterExec {
+    pub stream: u32,
+    pub distribution: Distribution,
+    input: Arc<dyn ExecutionPlan>,
+    metrics: ExecutionPlanMetricsSet,
+    properties: Arc<PlanProperties>,
+}
+
+impl DsmWriterExec {
+    pub fn new(stream: u32, distribution: Distribution, input: Arc<dyn ExecutionPlan>) -> Self {
+        let properties = boundary_properties(&input);
+        Self { stream, distribution, input, metrics: ExecutionPlanMetricsSet::new(), properties }
+    }
+
+    pub fn source(&self) -> StreamSource {
+        StreamSource {
+            input: Arc::clone(&self.input),
+            distribution: self.distribution.clone(),
+            metrics: self.metrics.clone(),
+        }
+    }
+}
+
+/// Nothing known of order or partitioning: no optimiser pass plans across the boundary.
+pub(super) fn boundary_properties(input: &Arc<dyn ExecutionPlan>) -> Arc<PlanProperties> {
+    Arc::new(PlanProperties::new(
+        EquivalenceProperties::new(input.schema()),
+        Partitioning::UnknownPartitioning(1),
+        input.properties().emission_type,
+        input.properties().boundedness,
+    ))
+}
+
+impl DisplayAs for DsmWriterExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "DsmWriterExec: stream={}, {}", self.stream, self.distribution.kind().name())
+    }
+}
+
+impl ExecutionPlan for DsmWriterExec {
+    fn name(&self) -> &str {
+        "DsmWriterExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        if let Distribution::Hash(keys) = &self.distribution {
+            for key in keys {
+                if f(key)? == TreeNodeRecursion::Stop {
+                    return Ok(TreeNodeRecursion::Stop);
+                }
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(Self::new(self.stream, self.distribution.clone(), children.swap_remove(0))))
+    }
+
+    fn execute(&self, _partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        Ok(Box::pin(EmptyRecordBatchStream::new(self.schema())))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}
