@@ -1,0 +1,49 @@
+//! What each operator did in this participant, in the pre-order of `plan::translate::Operator`.
+
+use crate::checkpoint::CheckpointExec;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OperatorMetrics {
+    pub rows: u64,
+    pub elapsed_ns: u64,
+    pub memory: u64,
+}
+
+/// Pre-order, as the operators were listed when the plan was made.
+pub fn collect(plan: &dyn ExecutionPlan) -> Vec<OperatorMetrics> {
+    let mut out = Vec::new();
+    walk(plan, &mut out);
+    out
+}
+
+fn walk(plan: &dyn ExecutionPlan, out: &mut Vec<OperatorMetrics>) {
+    // No operator of its own to whoever reads a plan.
+    if plan.downcast_ref::<CheckpointExec>().is_none() {
+        out.push(plan.metrics().map(|metrics| summarise(&metrics)).unwrap_or_default());
+    }
+    for child in plan.children() {
+        walk(child.as_ref(), out);
+    }
+}
+
+fn summarise(metrics: &MetricsSet) -> OperatorMetrics {
+    let mut summary = OperatorMetrics::default();
+    let mut phases = 0; // a hash join times its two phases, and the two may not be in its elapsed time
+    for metric in metrics.iter() {
+        match metric.value() {
+            MetricValue::OutputRows(rows) => summary.rows += rows.value() as u64,
+            MetricValue::ElapsedCompute(time) => summary.elapsed_ns += time.value() as u64,
+            MetricValue::Time { name, time } if name == "build_time" || name == "join_time" => {
+                phases += time.value() as u64;
+            }
+            MetricValue::Gauge { name, gauge } if name == "build_mem_used" => {
+                summary.memory = summary.memory.max(gauge.value() as u64);
+            }
+            _ => {}
+        }
+    }
+    summary.elapsed_ns = summary.elapsed_ns.max(phases);
+    summary
+}
