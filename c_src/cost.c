@@ -1,0 +1,144 @@
+/*
+ * cost.c
+ *		What a join tree costs, in PostgreSQL's units and from PostgreSQL's row
+ *		estimates.
+ *
+ * Costs are elapsed time, as for PostgreSQL's own parallel plans: the work that
+ * participants share is divided by what they are worth together, reading pages
+ * only in part.
+ */
+#include "pg_joinscan.h"
+
+#include "miscadmin.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "utils/spccache.h"
+
+/* Reading a page, in its own cost: participants read ranges side by side. Factor with workers. */
+#define PGJS_SHARED_PAGE	0.5
+/* Walking to a tuple and decoding its columns into arrays; PostgreSQL's row at a time counts 1. In cpu_tuple_cost. */
+#define PGJS_SCAN_ROW		0.4
+/* A condition over an array, against the same in PostgreSQL's interpreter. Factor on its cost. */
+#define PGJS_FILTER_ROW		0.2
+/* Copying a row to the build side, hashing it, inserting it. In cpu_operator_cost. */
+#define PGJS_BUILD_ROW		3.0
+/* Hashing a probe row and looking it up. In cpu_operator_cost. */
+#define PGJS_PROBE_ROW		1.5
+/* Gathering the columns of a joined row. In cpu_tuple_cost. */
+#define PGJS_OUTPUT_ROW		0.2
+/* Partitioning, encoding and decoding a row on its way through a queue. In cpu_tuple_cost. */
+#define PGJS_EXCHANGE_ROW	0.1
+/* Moving one byte through a queue; a page read in sequence is 1 / 8192 = 0.00012 a byte. */
+#define PGJS_EXCHANGE_BYTE	0.0001
+/* One row from arrays into a slot, in the leader. In cpu_tuple_cost. */
+#define PGJS_EMIT_ROW		0.5
+/* Translating and decoding a plan: milliseconds, whatever the tables' size. */
+#define PGJS_START			200.0
+/* Bytes that a hash table adds to a row: hash, chain, offsets. */
+#define PGJS_HASH_OVERHEAD	48
+/* A row's bytes as arrays, against its width: buffers grow by doubling, a numeric takes 16. A build side that outgrows
+ * its budget is an ERROR, so rather too much. Factor. */
+#define PGJS_HASH_GROWTH	2.0
+/* Copying one byte of a row to the build side. */
+#define PGJS_BUILD_BYTE		0.00003
+
+/*
+ * By what shared work is divided: as PostgreSQL reckons, the leader has the
+ * less time for it the more workers it serves. A leader that stays out of the
+ * plan is worth nothing, unless it is alone.
+ */
+static double
+worth(int workers)
+{
+	double		leader = 1.0 - 0.3 * workers;
+
+	if (workers == 0)
+		return 1.0;
+	if (!parallel_leader_participation || leader < 0.0)
+		leader = 0.0;
+	return workers + leader;
+}
+
+/* Passing `rows` rows through queues, in one process. */
+static Cost
+exchange(double rows, int width)
+{
+	return rows * (PGJS_EXCHANGE_ROW * cpu_tuple_cost + PGJS_EXCHANGE_BYTE * width);
+}
+
+void
+pgjs_cost_leaf(PgjsTree *leaf, const RelOptInfo *rel)
+{
+	double		page_cost;
+
+	get_tablespace_page_costs(rel->reltablespace, NULL, &page_cost);
+	leaf->page_cost = page_cost * rel->pages;
+	leaf->row_cost = rel->tuples * (PGJS_SCAN_ROW * cpu_tuple_cost +
+									PGJS_FILTER_ROW * rel->baserestrictcost.per_tuple);
+}
+
+PgjsCost
+pgjs_cost_join(const PgjsTree *join, PgjsCost build, PgjsCost probe, int workers)
+{
+	double		share = 1.0 / worth(workers);
+	double		build_rows = join->build->rows;
+	double		probe_rows = join->probe->rows;
+	double		build_share = share;	/* of the build rows that one participant handles */
+	PgjsCost	cost;
+
+	cost.startup = build.startup + build.run + probe.startup;
+	cost.run = probe.run;
+
+	if (workers > 0 && join->build_exchange == PGJS_EXCHANGE_BROADCAST)
+		build_share = 1.0;
+	if (workers > 0 && join->build_exchange != PGJS_EXCHANGE_NONE)
+		cost.startup += exchange(build_rows * build_share, join->build->width);
+	if (workers > 0 && join->probe_exchange != PGJS_EXCHANGE_NONE)
+		cost.run += exchange(probe_rows * share, join->probe->width);
+
+	cost.startup += build_rows * build_share *
+		(PGJS_BUILD_ROW * cpu_operator_cost + PGJS_BUILD_BYTE * join->build->width);
+	cost.run += probe_rows * share * PGJS_PROBE_ROW * cpu_operator_cost;
+	cost.run += share * (join->rows * PGJS_OUTPUT_ROW * cpu_tuple_cost + join->row_cost * PGJS_FILTER_ROW);
+	return cost;
+}
+
+PgjsCost
+pgjs_cost_tree(const PgjsTree *tree, int workers)
+{
+	check_stack_depth();
+
+	if (tree->kind == PGJS_TREE_SCAN)
+	{
+		Cost		pages = tree->page_cost * (workers > 0 ? PGJS_SHARED_PAGE : 1.0);
+		PgjsCost	cost = {0.0, pages + tree->row_cost / worth(workers)};
+
+		return cost;
+	}
+	return pgjs_cost_join(tree, pgjs_cost_tree(tree->build, workers), pgjs_cost_tree(tree->probe, workers), workers);
+}
+
+void
+pgjs_cost_path(Path *path, PgjsCost tree, int width, int workers)
+{
+	Cost		startup = PGJS_START + tree.startup;
+	Cost		run = tree.run + path->rows * PGJS_EMIT_ROW * cpu_tuple_cost;
+
+	if (workers > 0)
+	{
+		startup += parallel_setup_cost;
+		run += exchange(path->rows, width);
+	}
+	path->startup_cost = startup;
+	path->total_cost = startup + run;
+}
+
+double
+pgjs_hash_bytes(const PgjsTree *join, int workers)
+{
+	double		bytes = join->build->rows * (PGJS_HASH_GROWTH * join->build->width + PGJS_HASH_OVERHEAD);
+
+	if (workers > 0 && join->build_exchange == PGJS_EXCHANGE_HASH)
+		bytes /= workers + (parallel_leader_participation ? 1 : 0);
+	return bytes;
+}

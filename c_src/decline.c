@@ -1,0 +1,169 @@
+/*
+ * decline.c
+ *		joinscan.explain_decline: why JoinScan stays out of a query.
+ *
+ * Reasons are kept where they are found, one for each relation, and said when
+ * a query level's paths are complete: before that, a relation that one pair of
+ * inputs could not make may still be made from another pair. Each reason is
+ * said once per planning, however many levels and relations have it.
+ */
+#include "pg_joinscan.h"
+
+#include "lib/stringinfo.h"
+#include "optimizer/pathnode.h"
+#include "utils/memutils.h"
+
+void
+pgjs_decline(PgjsRelInfo *info, const char *format,...)
+{
+	StringInfoData text;
+	MemoryContext old;
+
+	if (!pgjs_explain_decline || info->reason != NULL)
+		return;
+	old = MemoryContextSwitchTo(GetMemoryChunkContext(info));
+	initStringInfo(&text);
+	for (;;)
+	{
+		va_list		args;
+		int			needed;
+
+		va_start(args, format);
+		needed = appendStringInfoVA(&text, format, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&text, needed);
+	}
+	info->reason = text.data;
+	MemoryContextSwitchTo(old);
+}
+
+static void
+say(PlannerInfo *root, Relids relids, const char *reason)
+{
+	PgjsPlanning *planning = pgjs_planning(root);
+	MemoryContext old;
+	StringInfoData tables;
+	ListCell   *lc;
+	int			relid = -1;
+
+	foreach(lc, planning->reasons)
+	{
+		if (strcmp(lfirst(lc), reason) == 0)
+			return;
+	}
+	old = MemoryContextSwitchTo(planning->cxt);
+	planning->reasons = lappend(planning->reasons, pstrdup(reason));
+	MemoryContextSwitchTo(old);
+
+	initStringInfo(&tables);
+	while ((relid = bms_next_member(relids, relid)) >= 0)
+	{
+		RangeTblEntry *rte = relid < root->simple_rel_array_size ? root->simple_rte_array[relid] : NULL;
+
+		if (rte == NULL || rte->rtekind == RTE_JOIN)
+			continue;
+		appendStringInfo(&tables, "%s%s", tables.len > 0 ? ", " : "", rte->eref->aliasname);
+	}
+	ereport(NOTICE,
+			(errmsg("JoinScan declined: %s", reason),
+			 errdetail("Tables: %s.", tables.data)));
+	pfree(tables.data);
+}
+
+/* The whole query level can be a JoinScan: was it too cheap for that, or too dear? */
+static void
+report_cost(PlannerInfo *root, const RelOptInfo *top, const PgjsRelInfo *info)
+{
+	char	   *reason;
+
+	if (!info->offered && info->postgres_total >= pgjs_min_cost)
+		reason = pstrdup("the hash table fits into several processes only, and the tables are not worth workers");
+	else if (!info->offered)
+		reason = psprintf("the cost of PostgreSQL's plan, %.0f, is below joinscan.min_cost", info->postgres_total);
+	else if (top->cheapest_total_path != NULL && !pgjs_is_joinscan(top->cheapest_total_path))
+		reason = pstrdup("PostgreSQL's plan is estimated to be cheaper");
+	else
+		return;
+	say(root, top->relids, reason);
+}
+
+/*
+ * The reasons of joins. That two tables are not equated matters only where
+ * nothing else explains the lack of a plan: the search also tries pairs that
+ * no good plan joins directly.
+ */
+static void
+report_joins(PlannerInfo *root, bool found)
+{
+	ListCell   *lc;
+
+	for (int pass = 0; pass < 2; pass++)
+	{
+		if (pass == 1 && found)
+			break;
+		foreach(lc, root->join_rel_list)
+		{
+			RelOptInfo *rel = lfirst(lc);
+			PgjsRelInfo *info = pgjs_relinfo(rel);
+
+			if (info == NULL || info->serial != NULL || info->parallel != NULL || info->reason == NULL ||
+				info->lacks_key != (pass == 1))
+				continue;
+			say(root, rel->relids, info->reason);
+			found = true;
+		}
+	}
+}
+
+void
+pgjs_report_declines(PlannerInfo *root)
+{
+	RelOptInfo *top;
+	PgjsRelInfo *info;
+	bool		found = false;
+
+	if (bms_membership(root->all_baserels) != BMS_MULTIPLE)
+		return;
+#if PG_VERSION_NUM >= 160000
+	top = find_join_rel(root, root->all_query_rels);
+#else
+	top = find_join_rel(root, root->all_baserels);
+#endif
+	if (top == NULL)
+		return;
+	info = pgjs_relinfo(top);
+	if (info != NULL && (info->serial != NULL || info->parallel != NULL))
+	{
+		report_cost(root, top, info);
+		return;
+	}
+
+	/* PostgreSQL 15 and 16 ask no hook about a join with such a condition. */
+	if (info == NULL && root->hasPseudoConstantQuals)
+	{
+		say(root, top->relids, "a condition without table columns is not supported");
+		found = true;
+	}
+	for (int i = 1; i < root->simple_rel_array_size; i++)
+	{
+		RelOptInfo *rel = root->simple_rel_array[i];
+
+		if (rel == NULL || rel->reloptkind != RELOPT_BASEREL)
+			continue;
+		/* Its wrapper has the field that a reason would be kept in. */
+		if (rel->fdwroutine != NULL)
+		{
+			say(root, rel->relids, "foreign tables are not supported");
+			found = true;
+		}
+		info = pgjs_relinfo(rel);
+		if (info != NULL && info->reason != NULL)
+		{
+			say(root, rel->relids, info->reason);
+			found = true;
+		}
+	}
+	report_joins(root, found);
+}

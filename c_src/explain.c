@@ -1,0 +1,455 @@
+/*
+ * explain.c
+ *		What EXPLAIN shows below the CustomScan: the operators of the plan that
+ *		DataFusion runs, with PostgreSQL's names and its own deparser's
+ *		conditions.
+ *
+ * Figures are summed over participants and, where the node was run again, over
+ * its runs. Times are each operator's own work, without its inputs', and the
+ * longest of all participants: that is who the others waited for.
+ */
+#include "pg_joinscan.h"
+
+#include "commands/explain.h"
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
+
+#define NS_PER_MS	1000000.0
+
+/* What the operators of one node are printed from. */
+typedef struct Printer
+{
+	ExplainState *es;
+	PgjsScanState *state;
+	List	   *exprs;			/* custom_exprs */
+	List	   *deparse_cxt;
+	const PgjsNode *nodes;		/* count of them, in pre-order */
+	uint32		count;
+	const PgjsStream *streams;	/* nstreams of them */
+	uint32		nstreams;
+	Bitmapset  *shown_streams;	/* their figures stand at the first operator that names them */
+	bool		figures;		/* the totals are of these operators */
+} Printer;
+
+static bool
+is_text(const Printer *printer)
+{
+	return printer->es->format == EXPLAIN_FORMAT_TEXT;
+}
+
+static const char *
+stream_kind(uint32 kind)
+{
+	switch (kind)
+	{
+		case PGJS_EXCHANGE_HASH:
+			return "hash";
+		case PGJS_EXCHANGE_BROADCAST:
+			return "broadcast";
+		case PGJS_EXCHANGE_GATHER:
+			return "gather";
+		default:
+			return "none";
+	}
+}
+
+/* ---- conditions ---- */
+
+static char *
+deparse(const Printer *printer, Node *expr)
+{
+	return deparse_expression(expr, printer->deparse_cxt, true, false);
+}
+
+static void
+show_condition(Printer *printer, const char *label, uint32 first, uint32 count)
+{
+	List	   *clauses = NIL;
+
+	for (uint32 i = first; i < first + count; i++)
+		clauses = lappend(clauses, list_nth(printer->exprs, i));
+	if (clauses != NIL)
+		ExplainPropertyText(label, deparse(printer, (Node *) make_ands_explicit(clauses)), printer->es);
+}
+
+/* The scans below a node of the join tree. */
+static Bitmapset *
+tree_scans(const Printer *printer, uint32 place, Bitmapset *scans)
+{
+	const PgjsTreeNode *node = &printer->state->tree[place];
+
+	check_stack_depth();
+	if (node->kind == PGJS_TREE_SCAN)
+		return bms_add_member(scans, node->scan);
+	scans = tree_scans(printer, node->build, scans);
+	return tree_scans(printer, node->probe, scans);
+}
+
+/* The scans of an expression of custom_exprs. */
+static Bitmapset *
+expr_scans(const Printer *printer, Node *expr)
+{
+	Bitmapset  *scans = NULL;
+	ListCell   *lc;
+
+	foreach(lc, pull_var_clause(expr, 0))
+	{
+		Var		   *var = lfirst(lc);
+
+		if (var->varno == INDEX_VAR && var->varattno > 0 && var->varattno <= printer->state->ncolumns)
+			scans = bms_add_member(scans, printer->state->columns[var->varattno - 1].scan);
+	}
+	return scans;
+}
+
+/*
+ * What operator `at` distributes rows by: of each key, the side that its input
+ * holds. Should it be unclear which that is, the whole key.
+ */
+static void
+show_hash_keys(Printer *printer, uint32 at)
+{
+	const PgjsNode *operator = &printer->nodes[at];
+	const PgjsTreeNode *join = &printer->state->tree[operator->tree_node];
+	Bitmapset  *below = NULL;
+	List	   *texts = NIL;
+
+	for (uint32 i = at + 1; i < printer->count && printer->nodes[i].depth > operator->depth; i++)
+	{
+		if (printer->nodes[i].tree_node >= 0 && printer->nodes[i].tree_node < printer->state->ntree &&
+			printer->nodes[i].clauses != PGJS_CLAUSES_KEYS)
+			below = tree_scans(printer, printer->nodes[i].tree_node, below);
+	}
+	for (uint32 i = join->first_key; i < join->first_key + join->nkeys; i++)
+	{
+		Node	   *key = list_nth(printer->exprs, i);
+		Node	   *shown = key;
+
+		if (IsA(key, OpExpr) && list_length(((OpExpr *) key)->args) == 2)
+		{
+			Node	   *left = linitial(((OpExpr *) key)->args);
+			Node	   *right = lsecond(((OpExpr *) key)->args);
+
+			if (bms_is_subset(expr_scans(printer, left), below))
+				shown = left;
+			else if (bms_is_subset(expr_scans(printer, right), below))
+				shown = right;
+		}
+		texts = lappend(texts, deparse(printer, shown));
+	}
+	if (texts != NIL)
+		ExplainPropertyList("Hash Keys", texts, printer->es);
+}
+
+static void
+show_clauses(Printer *printer, uint32 at)
+{
+	const PgjsNode *operator = &printer->nodes[at];
+	const PgjsTreeNode *node;
+
+	if (operator->tree_node < 0 || operator->tree_node >= printer->state->ntree)
+		return;
+	node = &printer->state->tree[operator->tree_node];
+	switch (operator->clauses)
+	{
+		case PGJS_CLAUSES_FILTERS:
+			show_condition(printer, "Filter", node->first_filter, node->nfilters);
+			break;
+		case PGJS_CLAUSES_JOIN:
+			show_condition(printer, "Hash Cond", node->first_key, node->nkeys);
+			show_condition(printer, "Join Filter", node->first_filter, node->nfilters);
+			break;
+		case PGJS_CLAUSES_KEYS:
+			show_hash_keys(printer, at);
+			break;
+		default:
+			break;
+	}
+}
+
+/* ---- names ---- */
+
+/* " on schema.table alias", as for PostgreSQL's scans. */
+static void
+show_table(Printer *printer, uint32 scan)
+{
+	ExplainState *es = printer->es;
+	Index		rti = printer->state->rtis[scan];
+	const char *name = RelationGetRelationName(printer->state->relations[scan]);
+	const char *alias = list_nth(es->rtable_names, rti - 1);
+	char	   *schema = NULL;
+
+	if (alias == NULL)
+		alias = rt_fetch(rti, es->rtable)->eref->aliasname;
+	if (es->verbose)
+		schema = get_namespace_name_or_temp(RelationGetNamespace(printer->state->relations[scan]));
+
+	if (!is_text(printer))
+	{
+		ExplainPropertyText("Relation Name", name, es);
+		if (schema != NULL)
+			ExplainPropertyText("Schema", schema, es);
+		ExplainPropertyText("Alias", alias, es);
+		return;
+	}
+	appendStringInfoString(es->str, " on ");
+	if (schema != NULL)
+		appendStringInfo(es->str, "%s.", quote_identifier(schema));
+	appendStringInfoString(es->str, quote_identifier(name));
+	if (strcmp(alias, name) != 0)
+		appendStringInfo(es->str, " %s", quote_identifier(alias));
+}
+
+static void
+show_name(Printer *printer, const PgjsNode *operator)
+{
+	ExplainState *es = printer->es;
+	const PgjsTreeNode *node = NULL;
+	bool		text = is_text(printer);
+
+	if (operator->tree_node >= 0 && operator->tree_node < printer->state->ntree)
+		node = &printer->state->tree[operator->tree_node];
+
+	if (text)
+		appendStringInfoString(es->str, operator->name);
+	else
+		ExplainPropertyText("Operator", operator->name, es);
+
+	if (operator->detail != NULL)
+	{
+		if (node != NULL && node->kind == PGJS_TREE_SCAN)
+			show_table(printer, node->scan);
+		else if (text)
+			appendStringInfo(es->str, " %s", operator->detail);
+		else
+			ExplainPropertyText("Detail", operator->detail, es);
+	}
+	if (operator->stream >= 0 && operator->stream < (int64) printer->nstreams)
+	{
+		const char *kind = stream_kind(printer->streams[operator->stream].kind);
+
+		if (text)
+			appendStringInfo(es->str, " (stream %d, %s)", operator->stream, kind);
+		else
+		{
+			ExplainPropertyInteger("Stream", NULL, operator->stream, es);
+			ExplainPropertyText("Stream Kind", kind, es);
+		}
+	}
+
+	/* PostgreSQL's estimate, at the operator whose output it is of. */
+	if (es->costs && node != NULL &&
+		(node->kind == PGJS_TREE_SCAN || operator->clauses == PGJS_CLAUSES_JOIN))
+	{
+		if (text)
+			appendStringInfo(es->str, "  (rows=%.0f width=%u)", node->rows, node->width);
+		else
+		{
+			ExplainPropertyFloat("Plan Rows", NULL, node->rows, 0, es);
+			ExplainPropertyInteger("Plan Width", NULL, node->width, es);
+		}
+	}
+}
+
+/* ---- figures ---- */
+
+static const PgjsMetric *
+metric(const Printer *printer, uint32 participant, uint32 operator)
+{
+	return &printer->state->totals.operators[participant * printer->count + operator];
+}
+
+/* On the operator's own line. */
+static void
+show_actual(Printer *printer, uint32 at)
+{
+	ExplainState *es = printer->es;
+	uint64		rows = 0;
+	uint64		longest = 0;
+
+	for (uint32 p = 0; p < printer->state->totals.nparticipants; p++)
+	{
+		rows += metric(printer, p, at)->rows;
+		longest = Max(longest, metric(printer, p, at)->elapsed_ns);
+	}
+	if (is_text(printer))
+	{
+		appendStringInfo(es->str, " (actual rows=" UINT64_FORMAT, rows);
+		if (es->timing)
+			appendStringInfo(es->str, " longest time=%.3f", longest / NS_PER_MS);
+		appendStringInfoChar(es->str, ')');
+	}
+	else
+	{
+		ExplainPropertyUInteger("Actual Rows", NULL, rows, es);
+		if (es->timing)
+			ExplainPropertyFloat("Longest Own Time", "ms", longest / NS_PER_MS, 3, es);
+	}
+}
+
+static void
+show_memory(Printer *printer, uint32 at)
+{
+	uint64		most = 0;
+
+	for (uint32 p = 0; p < printer->state->totals.nparticipants; p++)
+		most = Max(most, metric(printer, p, at)->memory);
+	if (most > 0)
+		ExplainPropertyUInteger("Peak Memory", "kB", (most + 1023) / 1024, printer->es);
+}
+
+/* What passed a stream: at the first operator that names it. */
+static void
+show_stream(Printer *printer, int32 stream)
+{
+	ExplainState *es = printer->es;
+	PgjsTotals *totals = &printer->state->totals;
+	uint64		rows = 0;
+	uint64		bytes = 0;
+
+	if (stream < 0 || stream >= (int64) printer->nstreams || bms_is_member(stream, printer->shown_streams))
+		return;
+	printer->shown_streams = bms_add_member(printer->shown_streams, stream);
+	for (uint32 p = 0; p < totals->nparticipants; p++)
+	{
+		rows += totals->streams[p * printer->nstreams + stream].rows;
+		bytes += totals->streams[p * printer->nstreams + stream].bytes;
+	}
+	if (is_text(printer))
+	{
+		char	   *text = psprintf("rows=" UINT64_FORMAT " bytes=" UINT64_FORMAT, rows, bytes);
+
+		ExplainPropertyText("Sent", text, es);
+		pfree(text);
+	}
+	else
+	{
+		ExplainPropertyUInteger("Sent Rows", NULL, rows, es);
+		ExplainPropertyUInteger("Sent Bytes", NULL, bytes, es);
+	}
+}
+
+static void
+show_participants(Printer *printer, uint32 at)
+{
+	ExplainState *es = printer->es;
+
+	ExplainOpenGroup("Participants", "Participants", false, es);
+	for (uint32 p = 0; p < printer->state->totals.nparticipants; p++)
+	{
+		const PgjsMetric *figures = metric(printer, p, at);
+
+		if (is_text(printer))
+		{
+			appendStringInfoSpaces(es->str, es->indent * 2);
+			appendStringInfo(es->str, "Participant %u: rows=" UINT64_FORMAT, p, figures->rows);
+			if (es->timing)
+				appendStringInfo(es->str, " time=%.3f", figures->elapsed_ns / NS_PER_MS);
+			appendStringInfoChar(es->str, '\n');
+			continue;
+		}
+		ExplainOpenGroup("Participant", NULL, true, es);
+		ExplainPropertyUInteger("Participant Number", NULL, p, es);
+		ExplainPropertyUInteger("Actual Rows", NULL, figures->rows, es);
+		if (es->timing)
+			ExplainPropertyFloat("Own Time", "ms", figures->elapsed_ns / NS_PER_MS, 3, es);
+		ExplainCloseGroup("Participant", NULL, true, es);
+	}
+	ExplainCloseGroup("Participants", "Participants", false, es);
+}
+
+/* ---- the tree ---- */
+
+/* Prints operator `at` and all below it; returns the next one that is not. */
+static uint32
+show_operator(Printer *printer, uint32 at, const char *label)
+{
+	ExplainState *es = printer->es;
+	const PgjsNode *operator = &printer->nodes[at];
+	int			indent = es->indent;
+	uint32		next = at + 1;
+	bool		children;
+
+	check_stack_depth();
+	ExplainOpenGroup("Plan", label, true, es);
+	if (is_text(printer))
+	{
+		appendStringInfoSpaces(es->str, es->indent * 2);
+		appendStringInfoString(es->str, "->  ");
+		es->indent += 3;
+	}
+	show_name(printer, operator);
+	if (printer->figures)
+		show_actual(printer, at);
+	if (is_text(printer))
+		appendStringInfoChar(es->str, '\n');
+
+	show_clauses(printer, at);
+	if (printer->figures)
+	{
+		show_stream(printer, operator->stream);
+		show_memory(printer, at);
+		if (es->verbose)
+			show_participants(printer, at);
+	}
+
+	children = next < printer->count && printer->nodes[next].depth > operator->depth;
+	if (children)
+		ExplainOpenGroup("Plans", "Plans", false, es);
+	while (next < printer->count && printer->nodes[next].depth > operator->depth)
+		next = show_operator(printer, next, NULL);
+	if (children)
+		ExplainCloseGroup("Plans", "Plans", false, es);
+
+	if (is_text(printer))
+		es->indent = indent;
+	ExplainCloseGroup("Plan", label, true, es);
+	return next;
+}
+
+void
+pgjs_explain(CustomScanState *node, List *ancestors, ExplainState *es)
+{
+	PgjsScanState *state = (PgjsScanState *) node;
+	PgjsTotals *totals = &state->totals;
+	Printer		printer = {.es = es, .state = state};
+	PgjsPlan   *plan;
+
+	if (es->analyze)
+		pgjs_scan_collect(state);
+	plan = pgjs_scan_plan(state);
+	printer.exprs = ((CustomScan *) node->ss.ps.plan)->custom_exprs;
+	printer.deparse_cxt = set_deparse_context_plan(es->deparse_cxt, node->ss.ps.plan, ancestors);
+	printer.nodes = pgjs_plan_nodes(plan, &printer.count);
+	printer.streams = pgjs_plan_streams(plan, &printer.nstreams);
+	printer.figures = es->analyze && totals->operators != NULL &&
+		totals->noperators == printer.count && totals->nstreams == printer.nstreams;
+
+	ExplainPropertyInteger("Participants Planned", NULL, state->workers + 1, es);
+	if (es->analyze && totals->nruns > 0)
+	{
+		ExplainPropertyInteger("Participants Launched", NULL, totals->nlaunched + 1, es);
+		if (totals->nruns > 1)
+			ExplainPropertyUInteger("Executions", NULL, totals->nruns, es);
+	}
+	if (printer.count == 0)
+		return;
+	if (is_text(&printer))
+	{
+		appendStringInfoSpaces(es->str, es->indent * 2);
+		appendStringInfoString(es->str, "JoinScan Plan:\n");
+		es->indent++;
+	}
+	show_operator(&printer, 0, "JoinScan Plan");
+	if (is_text(&printer))
+		es->indent--;
+}

@@ -1,0 +1,275 @@
+/*
+ * host.c
+ *		The callback table: Rust's way into PostgreSQL.
+ *
+ * Rust calls these functions inside a turn (or inside pgjs_session_new and the
+ * planner's checks), from the backend's one thread. Each packs its arguments
+ * and does its work in the guard of error.c, so that no ERROR crosses a Rust
+ * frame. Outputs are written only with PGJS_IO_OK.
+ *
+ * After the end of a run the scans are closed and the queues gone: a callback
+ * that comes nevertheless is refused, as is every callback once an ERROR is
+ * parked.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "miscadmin.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/pg_locale.h"
+
+#include "pg_joinscan.h"
+
+StaticAssertDecl(sizeof(sig_atomic_t) == sizeof(int),
+				 "PgjsHost.interrupt_pending points at a sig_atomic_t");
+
+/* The arguments of any callback; each uses its part. */
+typedef struct Call
+{
+	PgjsHostState *host;
+	uint32		number;			/* scan, queue or collation */
+	uint32		block;
+	bool		flush;
+	const uint8_t *bytes;		/* datum, message or text */
+	size_t		len;
+	PgjsRelation *relation;
+	PgjsPage   *page;
+	uint32_t   *first;			/* first block of a claim, or collation flags */
+	uint32_t   *count;
+	const uint8_t **data;
+	size_t	   *data_len;
+} Call;
+
+static PgjsIo
+guarded(PgjsGuarded body, Call *call)
+{
+	return pgjs_guard(&call->host->parked, body, call);
+}
+
+static void
+check_open(Call *call)
+{
+	if (call->host->closed)
+		elog(ERROR, "callback after the end of the session");
+}
+
+static PgjsHeapScan *
+call_scan(Call *call)
+{
+	check_open(call);
+	if (call->number >= call->host->nscans)
+		elog(ERROR, "scan %u does not exist", call->number);
+	return call->host->scans[call->number];
+}
+
+static PgjsQueues *
+call_queues(Call *call)
+{
+	check_open(call);
+	if (call->host->queues == NULL)
+		elog(ERROR, "queue %u does not exist", call->number);
+	return call->host->queues;
+}
+
+static PgjsIo
+scan_open_body(void *arg)
+{
+	Call	   *call = arg;
+
+	return pgjs_heapscan_open(call_scan(call), call->relation);
+}
+
+static PgjsIo
+host_scan_open(void *ctx, uint32_t scan, PgjsRelation *relation)
+{
+	Call		call = {.host = ctx, .number = scan, .relation = relation};
+
+	return guarded(scan_open_body, &call);
+}
+
+static PgjsIo
+scan_claim_body(void *arg)
+{
+	Call	   *call = arg;
+
+	return pgjs_heapscan_claim(call_scan(call), call->first, call->count);
+}
+
+static PgjsIo
+host_scan_claim(void *ctx, uint32_t scan, uint32_t *start, uint32_t *nblocks)
+{
+	Call		call = {.host = ctx, .number = scan, .first = start, .count = nblocks};
+
+	return guarded(scan_claim_body, &call);
+}
+
+static PgjsIo
+scan_page_body(void *arg)
+{
+	Call	   *call = arg;
+
+	return pgjs_heapscan_page(call_scan(call), call->block, call->page);
+}
+
+static PgjsIo
+host_scan_page(void *ctx, uint32_t scan, uint32_t block, PgjsPage *page)
+{
+	Call		call = {.host = ctx, .number = scan, .block = block, .page = page};
+
+	return guarded(scan_page_body, &call);
+}
+
+static PgjsIo
+scan_unpin_body(void *arg)
+{
+	Call	   *call = arg;
+
+	return pgjs_heapscan_unpin(call_scan(call));
+}
+
+static PgjsIo
+host_scan_unpin(void *ctx, uint32_t scan)
+{
+	Call		call = {.host = ctx, .number = scan};
+
+	return guarded(scan_unpin_body, &call);
+}
+
+static PgjsIo
+detoast_body(void *arg)
+{
+	Call	   *call = arg;
+	PgjsHostState *host = call->host;
+
+	check_open(call);
+	if (host->page_cxt == NULL)
+		host->page_cxt = AllocSetContextCreate(host->parked.cxt,
+											   "pg_joinscan detoast",
+											   ALLOCSET_DEFAULT_SIZES);
+	return pgjs_heapscan_detoast(host->page_cxt, call->bytes, call->data, call->data_len);
+}
+
+static PgjsIo
+host_detoast(void *ctx, const uint8_t *datum, const uint8_t **data, size_t *len)
+{
+	Call		call = {.host = ctx, .bytes = datum, .data = data, .data_len = len};
+
+	return guarded(detoast_body, &call);
+}
+
+static PgjsIo
+send_body(void *arg)
+{
+	Call	   *call = arg;
+
+	return pgjs_queue_send(call_queues(call), call->number, call->bytes, call->len, call->flush);
+}
+
+static PgjsIo
+host_send(void *ctx, uint32_t queue, const uint8_t *data, size_t len, bool flush)
+{
+	Call		call = {.host = ctx, .number = queue, .bytes = data, .len = len, .flush = flush};
+
+	return guarded(send_body, &call);
+}
+
+static PgjsIo
+receive_body(void *arg)
+{
+	Call	   *call = arg;
+
+	return pgjs_queue_receive(call_queues(call), call->number, call->data, call->data_len);
+}
+
+static PgjsIo
+host_receive(void *ctx, uint32_t queue, const uint8_t **data, size_t *len)
+{
+	Call		call = {.host = ctx, .number = queue, .data = data, .data_len = len};
+
+	return guarded(receive_body, &call);
+}
+
+/*
+ * To the server log alone: in a worker a message for the client would go
+ * through the error queue, and wait there for the leader in the middle of a
+ * turn.
+ */
+static PgjsIo
+log_body(void *arg)
+{
+	Call	   *call = arg;
+
+	ereport(LOG_SERVER_ONLY,
+			(errmsg_internal("joinscan: %.*s",
+							 (int) Min(call->len, (size_t) INT_MAX), (const char *) call->bytes),
+			 errhidestmt(true),
+			 errhidecontext(true)));
+	return PGJS_IO_OK;
+}
+
+static PgjsIo
+host_log(void *ctx, const char *message, size_t len)
+{
+	Call		call = {.host = ctx, .bytes = (const uint8_t *) message, .len = len};
+
+	return guarded(log_body, &call);
+}
+
+uint32
+pgjs_collation_flags(Oid collation)
+{
+	uint32		flags = 0;
+
+	if (!OidIsValid(collation))
+		return PGJS_COLLATION_DETERMINISTIC | PGJS_COLLATION_C;
+	if (get_collation_isdeterministic(collation))
+		flags |= PGJS_COLLATION_DETERMINISTIC;
+	if (lc_collate_is_c(collation))
+		flags |= PGJS_COLLATION_C;
+	return flags;
+}
+
+static bool
+host_cancelled(void *ctx)
+{
+	return QueryCancelPending || ProcDiePending;
+}
+
+static PgjsIo
+collation_body(void *arg)
+{
+	Call	   *call = arg;
+
+	*call->first = pgjs_collation_flags(call->number);
+	return PGJS_IO_OK;
+}
+
+static PgjsIo
+host_collation(void *ctx, uint32_t collation, uint32_t *flags)
+{
+	Call		call = {.host = ctx, .number = collation, .first = flags};
+
+	return guarded(collation_body, &call);
+}
+
+void
+pgjs_host_init(PgjsHostState *host, MemoryContext cxt)
+{
+	memset(host, 0, sizeof(*host));
+	host->parked.cxt = cxt;
+
+	host->table.ctx = host;
+	host->table.interrupt_pending = (const volatile int *) &InterruptPending;
+	host->table.scan_open = host_scan_open;
+	host->table.scan_claim = host_scan_claim;
+	host->table.scan_page = host_scan_page;
+	host->table.scan_unpin = host_scan_unpin;
+	host->table.detoast = host_detoast;
+	host->table.send = host_send;
+	host->table.receive = host_receive;
+	host->table.log = host_log;
+	host->table.cancelled = host_cancelled;
+	host->table.collation = host_collation;
+}

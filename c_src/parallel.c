@@ -1,0 +1,589 @@
+/*
+ * parallel.c
+ *		One run of a plan, in the leader: estimate, fill the segment, launch,
+ *		turn, end. And the turn itself, which workers share.
+ *
+ * customscan.c starts a run when the first row is asked for, and ends it in
+ * ShutdownCustomScan, before the executor leaves parallel mode.
+ *
+ *		start	estimate -> InitializeParallelDSM -> fill -> launch
+ *				-> scans -> publish -> queues -> session
+ *		next	turns, until a batch is there or all rows are out
+ *		end		SessionEnd, turns until it is out -> queues detached
+ *				-> workers gone -> their results -> scans -> segment
+ *
+ * The queues go before we wait for the workers: one that hangs on a full
+ * queue to us would otherwise never leave.
+ *
+ * After an ERROR none of this runs: the abort terminates the workers, unmaps
+ * the segment and drops pins and locks, and the Rust session goes with the
+ * run's memory context, without a call into C.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "optimizer/optimizer.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "segment.h"
+
+#define BATCH_ROWS			8192
+#define TURN_US				5000
+
+/* How long a worker's error may take to show after its queue has gone, ms. */
+#define LOST_PEER_TIMEOUT	1000
+
+/* ----
+ * Turns
+ * ----
+ */
+
+/*
+ * A worker's queue is gone before its end. What killed the worker stands in its
+ * error queue, or the postmaster knows that it never started: both show in the
+ * next look at the parallel messages, which raises it. Nothing shows only if
+ * the worker left without an error, and that is one.
+ */
+static void
+raise_lost_peer(void)
+{
+	TimestampTz start = GetCurrentTimestamp();
+
+	do
+	{
+		ParallelMessagePending = true;
+		InterruptPending = true;
+		CHECK_FOR_INTERRUPTS();
+
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 LOST_PEER_TIMEOUT / 10, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+	} while (!TimestampDifferenceExceeds(start, GetCurrentTimestamp(), LOST_PEER_TIMEOUT));
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("lost connection to parallel worker"),
+			 errdetail("The worker left before the end of the session, without an error.")));
+}
+
+/*
+ * No wake-up is lost: whatever sets the latch after the reset, before or
+ * during the turn, ends the wait below at once; what came before the reset
+ * is in the queues, which a turn polls before it calls itself idle.
+ *
+ * Raises what a callback has parked, whatever Rust made of it.
+ */
+PgjsTurn
+pgjs_turn(PgjsHostState *host, PgjsSession *session, PgjsBatch *batch, uint32 wait_event)
+{
+	PgjsTurn	turn;
+
+	/* A runtime inside a runtime panics. */
+	if (pgjs_rust_depth > 0)
+		elog(ERROR, "a turn began inside another one");
+
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+
+	pgjs_rust_depth++;
+	turn = pgjs_session_turn(session, batch);
+	pgjs_rust_depth--;
+
+	if (host->parked.error != NULL)
+		pgjs_rethrow(&host->parked);
+
+	if (turn == PGJS_TURN_PENDING)
+	{
+		if (!IsParallelWorker() && pgjs_session_peer_lost(session))
+		{
+			if (!host->ending)
+				raise_lost_peer();
+
+			/* Should it be an error, WaitForParallelWorkersToFinish raises it too. */
+			ParallelMessagePending = true;
+			InterruptPending = true;
+			CHECK_FOR_INTERRUPTS();
+		}
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1, wait_event);
+	}
+	CHECK_FOR_INTERRUPTS();
+	return turn;
+}
+
+static void
+raise_session_error(PgjsRun *run)
+{
+	PgjsError	error = pgjs_session_error(run->session);
+
+	/* A worker's own ERROR says more than the frame that told of it: look for that first. */
+	if (run->pcxt != NULL)
+	{
+		ParallelMessagePending = true;
+		InterruptPending = true;
+	}
+	pgjs_raise(&run->host.parked, &error);
+}
+
+/* ----
+ * Start
+ * ----
+ */
+
+/*
+ * Reset callback of the run's context. The segment may be gone: freeing calls
+ * nothing in C. If the process exits in the middle of a turn, the session is
+ * on the stack below, and leaks.
+ */
+static void
+free_session(void *arg)
+{
+	PgjsRun    *run = arg;
+	PgjsSession *session = run->session;
+
+	run->session = NULL;
+	if (pgjs_rust_depth == 0)
+		pgjs_session_free(session);
+}
+
+/*
+ * What all participants share, but for the publication. Made in private
+ * memory first: it says how large the segment must be.
+ */
+static void
+fill_shared(PgjsShared *shared, const PgjsRunSpec *spec)
+{
+	const PgjsStream *streams;
+	size_t		plan_len;
+
+	memset(shared, 0, sizeof(*shared));
+	(void) pgjs_plan_bytes(spec->plan, &plan_len);
+	streams = pgjs_plan_streams(spec->plan, &shared->sh_nstreams);
+	(void) pgjs_plan_nodes(spec->plan, &shared->sh_noperators);
+	shared->sh_plan_len = plan_len;
+	shared->sh_nscans = spec->nscans;
+	shared->sh_query_id = spec->estate->es_plannedstmt->queryId;
+	pgjs_queue_layout(&shared->sh_layout, spec->planned, streams, shared->sh_nstreams);
+
+	shared->sh_config.planned = spec->planned;
+	shared->sh_config.batch_size = BATCH_ROWS;
+	shared->sh_config.turn_us = TURN_US;
+	shared->sh_config.leader_participates = parallel_leader_participation;
+	shared->sh_config.trace = pgjs_trace;
+	shared->sh_config.instrument = spec->instrument;
+}
+
+/* Who hashes rows: all participants, or all but the leader. */
+static int
+nproducers(int nworkers)
+{
+	return nworkers + (parallel_leader_participation || nworkers == 0 ? 1 : 0);
+}
+
+/*
+ * What one hash table may take here: as much as the planner reckoned with,
+ * also when work_mem is less by now, since what does not fit is an ERROR and
+ * not a spill. Fewer participants than planned have larger shares.
+ */
+static uint64
+hash_memory(const PgjsRunSpec *spec, int nlaunched)
+{
+	double		memory = Max(spec->planned_hash_memory, get_hash_memory_limit());
+	double		planned = nproducers(spec->planned_workers);
+
+	return (uint64) (memory * Max(planned / nproducers(nlaunched), 1.0));
+}
+
+static void
+init_scans(PgjsSharedScan *scans, const PgjsRunSpec *spec)
+{
+	int			i;
+
+	for (i = 0; i < spec->nscans; i++)
+	{
+		pg_atomic_init_u32(&scans[i].sh_next, 0);
+		scans[i].sh_nblocks = 0;
+		scans[i].sh_relid = RelationGetRelid(spec->relations[i]);
+
+		/*
+		 * Workers only read. Whatever stronger lock the leader holds covers
+		 * them as members of its lock group.
+		 */
+		scans[i].sh_lockmode = AccessShareLock;
+	}
+}
+
+static Size
+operators_size(const PgjsShared *shared)
+{
+	return mul_size(sizeof(PgjsMetric), shared->sh_noperators);
+}
+
+static Size
+streams_size(const PgjsShared *shared)
+{
+	return mul_size(sizeof(PgjsStreamMetric), shared->sh_nstreams);
+}
+
+static void
+estimate(ParallelContext *pcxt, const PgjsRunSpec *spec, const PgjsShared *shared)
+{
+	shm_toc_estimator *e = &pcxt->estimator;
+	uint32		nstreams;
+	const PgjsStream *streams = pgjs_plan_streams(spec->plan, &nstreams);
+
+	shm_toc_estimate_chunk(e, sizeof(PgjsShared));
+	shm_toc_estimate_chunk(e, shared->sh_plan_len);
+	shm_toc_estimate_chunk(e, mul_size(sizeof(PgjsStream), nstreams));
+	shm_toc_estimate_chunk(e, mul_size(sizeof(PgjsSharedScan), spec->nscans));
+	shm_toc_estimate_chunk(e, pgjs_queues_size(&shared->sh_layout, streams));
+	shm_toc_estimate_chunk(e, strlen(spec->estate->es_sourceText) + 1);
+	shm_toc_estimate_chunk(e, mul_size(sizeof(BufferUsage), pcxt->nworkers));
+	shm_toc_estimate_chunk(e, mul_size(sizeof(WalUsage), pcxt->nworkers));
+	if (spec->instrument)
+	{
+		shm_toc_estimate_chunk(e, mul_size(operators_size(shared), pcxt->nworkers));
+		shm_toc_estimate_chunk(e, mul_size(streams_size(shared), pcxt->nworkers));
+	}
+	shm_toc_estimate_keys(e, PGJS_NKEYS);
+}
+
+/* A zeroed chunk under `key`. */
+static void *
+add_chunk(shm_toc *toc, uint64 key, Size size)
+{
+	void	   *chunk = shm_toc_allocate(toc, size);
+
+	memset(chunk, 0, size);
+	shm_toc_insert(toc, key, chunk);
+	return chunk;
+}
+
+/* A chunk under `key` with a copy of `bytes`, which may be NULL if there are none. */
+static void
+add_copy(shm_toc *toc, uint64 key, const void *bytes, Size size)
+{
+	void	   *chunk = shm_toc_allocate(toc, size);
+
+	if (size > 0)
+		memcpy(chunk, bytes, size);
+	shm_toc_insert(toc, key, chunk);
+}
+
+/* In the order of estimate(). */
+static void
+fill_segment(ParallelContext *pcxt, const PgjsRunSpec *spec, const PgjsShared *local)
+{
+	shm_toc    *toc = pcxt->toc;
+	PgjsShared *shared;
+	const char *query = spec->estate->es_sourceText;
+	size_t		plan_len;
+	const uint8_t *plan = pgjs_plan_bytes(spec->plan, &plan_len);
+	uint32		nstreams;
+	const PgjsStream *streams = pgjs_plan_streams(spec->plan, &nstreams);
+	char	   *queues;
+
+	shared = add_chunk(toc, PGJS_KEY_SHARED, sizeof(PgjsShared));
+	*shared = *local;
+	pg_atomic_init_u32(&shared->sh_participants, 0);
+	ConditionVariableInit(&shared->sh_published);
+	add_copy(toc, PGJS_KEY_PLAN, plan, plan_len);
+	add_copy(toc, PGJS_KEY_STREAMS, streams, sizeof(PgjsStream) * nstreams);
+	init_scans(add_chunk(toc, PGJS_KEY_SCANS, sizeof(PgjsSharedScan) * spec->nscans), spec);
+
+	/* Not zeroed: touching every page of the rings would cost more than all the rest. */
+	queues = shm_toc_allocate(toc, pgjs_queues_size(&shared->sh_layout, streams));
+	pgjs_queues_create(queues, &shared->sh_layout, streams);
+	shm_toc_insert(toc, PGJS_KEY_QUEUES, queues);
+
+	add_copy(toc, PGJS_KEY_QUERY, query, strlen(query) + 1);
+	add_chunk(toc, PGJS_KEY_BUFFER_USAGE, sizeof(BufferUsage) * pcxt->nworkers);
+	add_chunk(toc, PGJS_KEY_WAL_USAGE, sizeof(WalUsage) * pcxt->nworkers);
+	if (spec->instrument)
+	{
+		add_chunk(toc, PGJS_KEY_OPERATORS, operators_size(shared) * pcxt->nworkers);
+		add_chunk(toc, PGJS_KEY_STREAM_METRICS, streams_size(shared) * pcxt->nworkers);
+	}
+}
+
+/*
+ * NULL when the leader runs alone: no workers wanted or allowed, no segment to
+ * be had, or no worker slot free. A plan with exchanges runs so too.
+ */
+static ParallelContext *
+launch(const PgjsRunSpec *spec, const PgjsShared *shared)
+{
+	int			nworkers = Min(spec->nworkers, spec->planned - 1);
+	ParallelContext *pcxt;
+
+	if (nworkers <= 0 || !IsInParallelMode() || IsParallelWorker())
+		return NULL;
+
+	pcxt = CreateParallelContext("pg_joinscan", "pgjs_worker_main", nworkers);
+	estimate(pcxt, spec, shared);
+
+	/* Workers get the active snapshot: see to it that this is the query's. */
+	PushActiveSnapshot(spec->estate->es_snapshot);
+	InitializeParallelDSM(pcxt);
+	PopActiveSnapshot();
+
+	if (pcxt->seg != NULL)
+	{
+		fill_segment(pcxt, spec, shared);
+		LaunchParallelWorkers(pcxt);
+	}
+	if (pcxt->nworkers_launched == 0)
+	{
+		DestroyParallelContext(pcxt);
+		return NULL;
+	}
+	return pcxt;
+}
+
+/* Begin our own scans, and settle how many blocks each table has for everybody. */
+static void
+begin_scans(PgjsRun *run, const PgjsRunSpec *spec, PgjsSharedScan *shared)
+{
+	int			i;
+
+	run->host.scans = palloc0(sizeof(PgjsHeapScan *) * spec->nscans);
+	run->host.nscans = spec->nscans;
+	for (i = 0; i < spec->nscans; i++)
+	{
+		run->host.scans[i] = pgjs_heapscan_begin(spec->relations[i], spec->estate->es_snapshot,
+												 &shared[i], run->nparticipants);
+		shared[i].sh_nblocks = pgjs_heapscan_nblocks(run->host.scans[i]);
+	}
+}
+
+static void
+begin_session(PgjsRun *run, const PgjsRunSpec *spec, const PgjsShared *shared)
+{
+	PgjsSessionConfig config = shared->sh_config;
+	PgjsError	error;
+	size_t		len;
+	const uint8_t *bytes = pgjs_plan_bytes(spec->plan, &len);
+	bool		ok;
+
+	config.participant = 0;
+	config.participants = run->nparticipants;
+	if (run->nparticipants == 1)
+		config.leader_participates = true;
+	config.output = spec->output;
+	config.noutput = spec->noutput;
+
+	pgjs_rust_depth++;
+	ok = pgjs_session_new(&run->host.table, &config, bytes, len, &run->session, &error);
+	pgjs_rust_depth--;
+	if (!ok)
+		pgjs_raise(&run->host.parked, &error);
+}
+
+PgjsRun *
+pgjs_run_start(const PgjsRunSpec *spec)
+{
+	MemoryContext cxt = AllocSetContextCreate(spec->estate->es_query_cxt,
+											  "pg_joinscan run",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	PgjsRun    *run = palloc0(sizeof(PgjsRun));
+	PgjsShared	local;
+
+	run->cxt = cxt;
+	run->on_reset.func = free_session;
+	run->on_reset.arg = run;
+	MemoryContextRegisterResetCallback(cxt, &run->on_reset);
+	pgjs_host_init(&run->host, cxt);
+
+	fill_shared(&local, spec);
+	run->noperators = local.sh_noperators;
+	run->nstreams = local.sh_nstreams;
+	run->instrument = spec->instrument;
+
+	run->pcxt = launch(spec, &local);
+	if (run->pcxt != NULL)
+	{
+		shm_toc    *toc = run->pcxt->toc;
+		PgjsShared *shared = shm_toc_lookup(toc, PGJS_KEY_SHARED, false);
+		uint32		nstreams;
+
+		run->nlaunched = run->pcxt->nworkers_launched;
+		run->nparticipants = run->nlaunched + 1;
+		begin_scans(run, spec, shm_toc_lookup(toc, PGJS_KEY_SCANS, false));
+		shared->sh_config.hash_memory = hash_memory(spec, run->nlaunched);
+
+		/* The publication, see PgjsShared. */
+		pg_write_barrier();
+		pg_atomic_write_u32(&shared->sh_participants, run->nparticipants);
+		ConditionVariableBroadcast(&shared->sh_published);
+
+		run->host.queues = pgjs_queues_attach(shm_toc_lookup(toc, PGJS_KEY_QUEUES, false),
+											  &local.sh_layout,
+											  pgjs_plan_streams(spec->plan, &nstreams),
+											  0, run->nparticipants, run->pcxt->seg, run->pcxt);
+	}
+	else
+	{
+		PgjsSharedScan *scans = palloc0(sizeof(PgjsSharedScan) * spec->nscans);
+
+		run->nparticipants = 1;
+		init_scans(scans, spec);
+		begin_scans(run, spec, scans);
+	}
+
+	local.sh_config.hash_memory = hash_memory(spec, run->nlaunched);
+	begin_session(run, spec, &local);
+	MemoryContextSwitchTo(old);
+	return run;
+}
+
+/* ----
+ * Next
+ * ----
+ */
+
+bool
+pgjs_run_next(PgjsRun *run, PgjsBatch *batch)
+{
+	while (!run->done && !run->ended)
+	{
+		PgjsTurn	turn = pgjs_turn(&run->host, run->session, batch, PG_WAIT_EXTENSION);
+
+		switch (turn)
+		{
+			case PGJS_TURN_READY:
+				return true;
+			case PGJS_TURN_PENDING:
+			case PGJS_TURN_BUSY:
+				break;
+			case PGJS_TURN_DONE:
+				run->done = true;
+				break;
+			case PGJS_TURN_ERROR:
+				raise_session_error(run);
+				break;
+			default:
+				elog(ERROR, "unexpected result %d of a turn", turn);
+		}
+	}
+	return false;
+}
+
+/* ----
+ * End
+ * ----
+ */
+
+/* SessionEnd, and turns until it is on its way to every worker. */
+static void
+end_session(PgjsRun *run)
+{
+	PgjsTurn	turn;
+
+	run->host.ending = true;
+	pgjs_rust_depth++;
+	pgjs_session_end(run->session);
+	pgjs_rust_depth--;
+
+	do
+	{
+		PgjsBatch	batch;
+
+		turn = pgjs_turn(&run->host, run->session, &batch, PG_WAIT_EXTENSION);
+		if (turn == PGJS_TURN_ERROR)
+			raise_session_error(run);
+		if (turn == PGJS_TURN_READY || turn == PGJS_TURN_CALL)
+			elog(ERROR, "unexpected result %d of a turn after the end", turn);
+	} while (turn != PGJS_TURN_DONE);
+}
+
+/* Row 0 of the metrics is ours, row w + 1 that of worker w. */
+static void
+collect_metrics(PgjsRun *run)
+{
+	MemoryContext old = MemoryContextSwitchTo(run->cxt);
+
+	run->operators = palloc0(Max(1, mul_size(sizeof(PgjsMetric),
+											 mul_size(run->nparticipants, run->noperators))));
+	run->streams = palloc0(Max(1, mul_size(sizeof(PgjsStreamMetric),
+										   mul_size(run->nparticipants, run->nstreams))));
+	MemoryContextSwitchTo(old);
+
+	pgjs_session_metrics(run->session, run->operators, run->noperators,
+						 run->streams, run->nstreams);
+	if (run->pcxt != NULL)
+	{
+		shm_toc    *toc = run->pcxt->toc;
+
+		memcpy(run->operators + run->noperators,
+			   shm_toc_lookup(toc, PGJS_KEY_OPERATORS, false),
+			   sizeof(PgjsMetric) * run->noperators * run->nlaunched);
+		memcpy(run->streams + run->nstreams,
+			   shm_toc_lookup(toc, PGJS_KEY_STREAM_METRICS, false),
+			   sizeof(PgjsStreamMetric) * run->nstreams * run->nlaunched);
+	}
+}
+
+static void
+accumulate_usage(ParallelContext *pcxt)
+{
+	BufferUsage *buffers = shm_toc_lookup(pcxt->toc, PGJS_KEY_BUFFER_USAGE, false);
+	WalUsage   *wal = shm_toc_lookup(pcxt->toc, PGJS_KEY_WAL_USAGE, false);
+	int			i;
+
+	for (i = 0; i < pcxt->nworkers_launched; i++)
+		InstrAccumParallelQuery(&buffers[i], &wal[i]);
+}
+
+/* An ERROR on the way leaves the rest to the abort: a second call does nothing. */
+void
+pgjs_run_end(PgjsRun *run)
+{
+	ParallelContext *pcxt = run->pcxt;
+	uint32		i;
+
+	if (run->ended)
+		return;
+	run->ended = true;
+
+	end_session(run);
+	run->host.closed = true;
+
+	if (run->host.queues != NULL)
+	{
+		pgjs_queues_detach(run->host.queues);
+		run->host.queues = NULL;
+	}
+	if (pcxt != NULL)
+	{
+		WaitForParallelWorkersToFinish(pcxt);
+		accumulate_usage(pcxt);
+	}
+	if (run->instrument)
+		collect_metrics(run);
+
+	for (i = 0; i < run->host.nscans; i++)
+		pgjs_heapscan_end(run->host.scans[i]);
+	run->host.nscans = 0;
+
+	if (pcxt != NULL)
+	{
+		run->pcxt = NULL;
+		DestroyParallelContext(pcxt);
+	}
+}
+
+void
+pgjs_run_free(PgjsRun *run)
+{
+	if (run == NULL)
+		return;
+	pgjs_run_end(run);
+	MemoryContextDelete(run->cxt);
+}

@@ -1,0 +1,377 @@
+/*
+ * pg_joinscan.h
+ *		What the C files share. Dependencies point one way:
+ *		planner -> customscan -> explain, parallel -> queue, heapscan -> error.
+ */
+#ifndef PG_JOINSCAN_H
+#define PG_JOINSCAN_H
+
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "executor/instrument.h"
+#include "nodes/extensible.h"
+#include "nodes/pathnodes.h"
+#include "storage/dsm.h"
+#include "storage/shm_mq.h"
+#include "utils/rel.h"
+
+#include "pgjs_core.h"
+#include "pgjs_host.h"
+
+/* ---- pg_joinscan.c: settings ---- */
+extern bool pgjs_enabled;			/* joinscan.enabled */
+extern double pgjs_min_cost;		/* joinscan.min_cost */
+extern int	pgjs_queue_size;		/* joinscan.queue_size, kB */
+extern bool pgjs_trace;				/* joinscan.trace */
+extern bool pgjs_explain_decline;	/* joinscan.explain_decline */
+
+/* ---- error.c: the only PG_TRY; Rust errors to ereport ---- */
+
+/*
+ * The ERROR that a callback has parked. One per session (and one per planner
+ * check): after it is set every callback answers PGJS_IO_ERROR.
+ */
+typedef struct PgjsParked
+{
+	ErrorData  *error;			/* NULL while nothing is parked */
+	MemoryContext cxt;			/* where the copy lives */
+} PgjsParked;
+
+/*
+ * Run `body(arg)` with interrupts held; an ERROR in it is copied to
+ * `parked` and PGJS_IO_ERROR returned. Memory context, resource owner and
+ * InterruptHoldoffCount are as before on return.
+ */
+typedef PgjsIo (*PgjsGuarded) (void *arg);
+extern PgjsIo pgjs_guard(PgjsParked *parked, PgjsGuarded body, void *arg);
+
+/* Rethrow a parked ERROR as it was. */
+extern void pgjs_rethrow(PgjsParked *parked) pg_attribute_noreturn();
+
+/* ereport an error of Rust's, or the parked one when its sqlstate is empty. */
+extern void pgjs_raise(PgjsParked *parked, const PgjsError *error) pg_attribute_noreturn();
+
+/*
+ * Greater than zero while Rust frames may lie below the running C code: in a
+ * callback, and in a turn. What runs at process exit then leaves Rust's
+ * objects alone. Nothing but error.c and who calls Rust writes it.
+ */
+extern int	pgjs_rust_depth;
+
+/* ---- queue.c: DSM layout of the queues ---- */
+
+/* How the queues of one session lie in the segment; the same in every participant. */
+typedef struct PgjsQueueLayout
+{
+	uint32		planned;		/* participants that the numbers are made for */
+	uint32		nstreams;
+	Size		control_size;	/* bytes of one control queue, shm_mq header included */
+	Size		data_size;		/* bytes of one data queue */
+} PgjsQueueLayout;
+
+typedef struct PgjsQueues PgjsQueues;	/* the local handles */
+
+extern void pgjs_queue_layout(PgjsQueueLayout *layout, uint32 planned, const PgjsStream *streams, uint32 nstreams);
+extern Size pgjs_queues_size(const PgjsQueueLayout *layout, const PgjsStream *streams);
+extern void pgjs_queues_create(char *area, const PgjsQueueLayout *layout, const PgjsStream *streams);
+/*
+ * Become sender or receiver of every queue of participant `self`; `pcxt` in
+ * the leader (for the workers' handles), else NULL.
+ */
+extern PgjsQueues *pgjs_queues_attach(char *area, const PgjsQueueLayout *layout, const PgjsStream *streams,
+									  uint32 self, uint32 participants, dsm_segment *seg, ParallelContext *pcxt);
+extern PgjsIo pgjs_queue_send(PgjsQueues *queues, uint32 queue, const uint8_t *data, size_t len, bool flush);
+extern PgjsIo pgjs_queue_receive(PgjsQueues *queues, uint32 queue, const uint8_t **data, size_t *len);
+extern void pgjs_queues_detach(PgjsQueues *queues);
+
+/* ---- heapscan.c: visible pages ---- */
+
+/* What participants share about one scan; in the segment, or in private memory when there is none. */
+typedef struct PgjsSharedScan
+{
+	pg_atomic_uint32 sh_next;	/* next block to claim; any participant, by compare and exchange */
+	uint32		sh_nblocks;		/* written by the leader before it publishes the participants */
+	Oid			sh_relid;		/* likewise, before the launch */
+	int			sh_lockmode;	/* likewise */
+} PgjsSharedScan;
+
+typedef struct PgjsHeapScan PgjsHeapScan;	/* one table scan in one participant */
+
+extern PgjsHeapScan *pgjs_heapscan_begin(Relation rel, Snapshot snapshot, PgjsSharedScan *shared, uint32 participants);
+extern uint32 pgjs_heapscan_nblocks(PgjsHeapScan *scan);
+extern PgjsIo pgjs_heapscan_open(PgjsHeapScan *scan, PgjsRelation *relation);
+extern PgjsIo pgjs_heapscan_claim(PgjsHeapScan *scan, uint32_t *start, uint32_t *nblocks);
+extern PgjsIo pgjs_heapscan_page(PgjsHeapScan *scan, uint32_t block, PgjsPage *page);
+extern PgjsIo pgjs_heapscan_unpin(PgjsHeapScan *scan);
+extern PgjsIo pgjs_heapscan_detoast(MemoryContext cxt, const uint8_t *datum, const uint8_t **data, size_t *len);
+extern void pgjs_heapscan_end(PgjsHeapScan *scan);
+
+/* ---- parallel.c: one run of a plan in the leader; host.c part: the callback table ---- */
+
+/*
+ * What stands behind the callback table of one session in this process.
+ * Callbacks get it as ctx.
+ */
+typedef struct PgjsHostState
+{
+	PgjsParked	parked;
+	PgjsHost	table;			/* table.ctx points back here */
+	PgjsHeapScan **scans;		/* nscans of them */
+	uint32		nscans;
+	PgjsQueues *queues;			/* NULL without a segment, and after the end */
+	MemoryContext page_cxt;		/* detoasted values; reset by the next detoast; NULL before the first */
+	bool		ending;			/* SessionEnd is on its way: a peer that leaves is no loss */
+	bool		closed;			/* after the end: every callback refuses */
+} PgjsHostState;
+
+/* Fill `host` in: no scans, no queues. A parked ERROR lives in `cxt`, which must outlast every turn. */
+extern void pgjs_host_init(PgjsHostState *host, MemoryContext cxt);
+
+/* PGJS_COLLATION_* flags; what has no collation compares bytewise. Can raise. */
+extern uint32 pgjs_collation_flags(Oid collation);
+
+typedef struct PgjsRunSpec
+{
+	EState	   *estate;
+	PgjsPlan   *plan;
+	Relation   *relations;		/* nscans of them, opened and locked by the executor */
+	int			nscans;
+	const PgjsColumn *output;
+	int			noutput;
+	int			nworkers;		/* to launch at most; 0: the leader alone, no parallel mode */
+	int			planned;		/* participants that the plan was made for */
+	int			planned_workers;	/* that the planner reckoned with, also where this run may have none */
+	Size		planned_hash_memory;	/* bytes a hash table, likewise */
+	bool		instrument;		/* EXPLAIN ANALYZE */
+} PgjsRunSpec;
+
+typedef struct PgjsRun
+{
+	PgjsHostState host;
+	PgjsSession *session;
+	ParallelContext *pcxt;		/* NULL for the leader alone, and after the end */
+	int			nlaunched;		/* workers; participants are one more */
+	bool		instrument;
+	bool		done;			/* all rows are out */
+	bool		ended;
+	MemoryContext cxt;			/* child of es_query_cxt; holds this struct and all that hangs on it */
+	MemoryContextCallback on_reset; /* frees the Rust session with cxt */
+	/* filled at the end when instrumented: [participant * noperators + operator], [participant * nstreams + stream] */
+	PgjsMetric *operators;
+	PgjsStreamMetric *streams;
+	uint32		noperators;
+	uint32		nstreams;
+	uint32		nparticipants;	/* rows of the two arrays above */
+} PgjsRun;
+
+/*
+ * Lay out and fill the segment, launch, begin the session. Allocated in
+ * es_query_cxt, whose reset frees the Rust side.
+ */
+extern PgjsRun *pgjs_run_start(const PgjsRunSpec *spec);
+/* The next batch; false when all rows are out. Raises what a participant raised. */
+extern bool pgjs_run_next(PgjsRun *run, PgjsBatch *batch);
+/*
+ * The normal end: SessionEnd, workers gone, metrics and buffer usage
+ * collected, segment gone. The last batch stays valid. Idempotent.
+ */
+extern void pgjs_run_end(PgjsRun *run);
+/*
+ * Free the Rust session and all of the run early, for a rescan; ends it
+ * before, if nobody has. The last batch, the metrics and `run` itself are gone
+ * then. Without this call the reset of es_query_cxt does it. NULL is fine.
+ */
+extern void pgjs_run_free(PgjsRun *run);
+
+/* ---- worker.c ---- */
+extern PGDLLEXPORT void pgjs_worker_main(dsm_segment *seg, shm_toc *toc);
+
+/* Drive one turn loop step: serve interrupts and wait as the turn's status asks. Shared by leader and worker. */
+extern PgjsTurn pgjs_turn(PgjsHostState *host, PgjsSession *session, PgjsBatch *batch, uint32 wait_event);
+
+/* ---- planning.c: what is remembered for the length of one planning ---- */
+typedef struct PgjsPlanning
+{
+	struct PgjsPlanning *next;	/* a planning that this one is nested in, or a dead one not yet freed */
+	const PlannerGlobal *glob;	/* which planning */
+	MemoryContext cxt;			/* of `glob` and of all here */
+	MemoryContextCallback callback;
+	List	   *reasons;		/* decline.c: of char *, said already */
+	struct HTAB *clauses;		/* clause.c: answers, or NULL before the first */
+} PgjsPlanning;
+
+extern PgjsPlanning *pgjs_planning(const PlannerInfo *root);
+
+/* ---- clause.c: what the plan can evaluate; Params ---- */
+
+/*
+ * The host table for a call of Rust outside a session (a check, a
+ * translation): it knows collations and can detoast, and refuses the rest.
+ * Lives on the stack of the caller; host.ctx points back here.
+ */
+typedef struct PgjsCheck
+{
+	PgjsParked	parked;
+	PgjsHost	host;
+	MemoryContext detoast_cxt;	/* made by the first detoast, or NULL; child of parked.cxt */
+} PgjsCheck;
+
+extern void pgjs_check_init(PgjsCheck *check);
+extern void pgjs_check_done(PgjsCheck *check);
+
+/* A copy of `clause` with every Param a Const: of its value in `econtext`, or a NULL of its type without one. */
+extern Node *pgjs_bind_params(Node *clause, ExprContext *econtext);
+extern bool pgjs_contain_params(Node *clause);
+
+/* NULL when the plan can carry this column / evaluate this clause / hash by it, else the reason. */
+extern const char *pgjs_column_refusal(const Var *var);
+extern const char *pgjs_clause_refusal(PlannerInfo *root, RestrictInfo *rinfo);
+extern const char *pgjs_key_refusal(PlannerInfo *root, RestrictInfo *rinfo);
+
+/* The bare clauses of some RestrictInfos in PostgreSQL's order of evaluation; adds their cost a row to *per_tuple. */
+extern List *pgjs_order_clauses(PlannerInfo *root, List *rinfos, Cost *per_tuple);
+
+/* ---- planner.c, leaf.c: join trees ---- */
+
+/*
+ * One node of a join tree while PostgreSQL still searches. Points at no path
+ * and at no RelOptInfo: add_path and GEQO free those. Never changed once its
+ * relation has it, so trees share their subtrees.
+ */
+typedef struct PgjsTree
+{
+	uint32		kind;			/* PGJS_TREE_* */
+	Index		relid;			/* SCAN: range table index */
+	struct PgjsTree *build;		/* JOIN: the side that is hashed */
+	struct PgjsTree *probe;
+	uint32		build_exchange; /* JOIN: PGJS_EXCHANGE_*; NONE in a serial tree */
+	uint32		probe_exchange;
+	List	   *keys;			/* JOIN: bare clauses that are hashed */
+	List	   *filters;		/* bare clauses, in order of evaluation */
+	Cardinality rows;			/* output, over all participants */
+	int			width;			/* bytes an output row */
+	int			workers;		/* what its largest table is worth */
+	Cost		page_cost;		/* SCAN: reading the table */
+	Cost		row_cost;		/* SCAN: decoding and filtering it; JOIN: the filters, in one process */
+} PgjsTree;
+
+/* What JoinScan knows of a relation, in its fdw_private and its memory context. */
+typedef struct PgjsRelInfo
+{
+	uint32		magic;			/* PGJS_RELINFO_MAGIC: fdw_private is not ours alone to use */
+	bool		offered;		/* a path was given to add_path */
+	Cost		offered_total;	/* its cost */
+	bool		lacks_key;		/* `reason` is that nothing equates the two sides */
+	const void *outer;			/* of a join: the pair asked about last, for comparison alone */
+	const void *inner;
+	PgjsTree   *serial;			/* the cheapest tree for the leader alone, or NULL */
+	PgjsTree   *parallel;		/* the cheapest for several participants, or NULL */
+	Cost		serial_total;	/* of a join: what the two trees cost up to their root */
+	Cost		parallel_total;
+	Cost		postgres_total; /* of a join: PostgreSQL's cheapest seen, HUGE_VAL at first */
+	char	   *reason;			/* why there is no tree; kept under joinscan.explain_decline alone */
+} PgjsRelInfo;
+
+#define PGJS_RELINFO_MAGIC	0x504A5331
+
+/* The path; nothing copies it, so it may embed CustomPath. */
+typedef struct PgjsPath
+{
+	CustomPath	cpath;
+	PgjsTree   *tree;
+	PathTarget *target;			/* the relation's columns; rel->reltarget is later replaced at the top */
+	int			workers;		/* to plan; 0: the leader alone */
+} PgjsPath;
+
+extern void pgjs_planner_init(void);
+/* Is it a JoinScan, possibly below projections? */
+extern bool pgjs_is_joinscan(const Path *path);
+/* The info of a relation, or NULL when it has none (yet). */
+extern PgjsRelInfo *pgjs_relinfo(const RelOptInfo *rel);
+extern PgjsRelInfo *pgjs_relinfo_make(RelOptInfo *rel);
+/* The info of a base relation, made when first asked for; NULL for one that has no room for it. */
+extern PgjsRelInfo *pgjs_leaf(PlannerInfo *root, RelOptInfo *rel);
+
+/* ---- cost.c ---- */
+typedef struct PgjsCost
+{
+	Cost		startup;		/* before the first row: the builds */
+	Cost		run;
+} PgjsCost;
+
+/* `workers` 0 is the leader alone throughout. */
+extern void pgjs_cost_leaf(PgjsTree *leaf, const RelOptInfo *rel);
+/* Up to the root, in one process (workers 0) or several. */
+extern PgjsCost pgjs_cost_tree(const PgjsTree *tree, int workers);
+/* The root join alone, from its children's costs. */
+extern PgjsCost pgjs_cost_join(const PgjsTree *join, PgjsCost build, PgjsCost probe, int workers);
+/* With start, gather and emit. */
+extern void pgjs_cost_path(Path *path, PgjsCost tree, int width, int workers);
+/* Bytes that the hash table of `join` takes in one participant. */
+extern double pgjs_hash_bytes(const PgjsTree *join, int workers);
+
+/* ---- decline.c: joinscan.explain_decline ---- */
+/* Keep the first reason why a relation has no tree; without the setting, nothing happens. */
+extern void pgjs_decline(PgjsRelInfo *info, const char *format,...) pg_attribute_printf(2, 3);
+/* When the paths of a query level are complete: say why JoinScan stays out of it. */
+extern void pgjs_report_declines(PlannerInfo *root);
+
+/* ---- customscan.c ---- */
+extern const CustomPathMethods pgjs_path_methods;
+extern const CustomScanMethods pgjs_scan_methods;
+
+/* What the runs of one node did, summed over rescans: [participant * noperators + operator] and alike for streams. */
+typedef struct PgjsTotals
+{
+	PgjsMetric *operators;		/* NULL before the first run that kept metrics; memory is a maximum */
+	PgjsStreamMetric *streams;
+	uint32		noperators;
+	uint32		nstreams;
+	uint32		nparticipants;
+	int			nlaunched;		/* workers of the last run */
+	uint64		nruns;
+} PgjsTotals;
+
+/* Owns the plan for es_query_cxt, whose reset frees it, also after an ERROR. */
+typedef struct PgjsPlanOwner
+{
+	MemoryContextCallback callback;
+	PgjsPlan   *plan;			/* or NULL */
+	int			participants;	/* that it was made for */
+} PgjsPlanOwner;
+
+typedef struct PgjsScanState
+{
+	CustomScanState css;		/* first: PostgreSQL sees this alone */
+	/* from the CustomScan, unpacked at the begin */
+	PgjsTreeNode *tree;			/* ntree of them, the root last */
+	int			ntree;
+	PgjsColumn *columns;		/* ncolumns of them, the first noutput are emitted */
+	int			ncolumns;
+	int			noutput;
+	int			workers;		/* planned */
+	Size		hash_memory;	/* bytes a hash table, when it was planned */
+	Index	   *rtis;			/* nscans range table indexes */
+	Relation   *relations;
+	int			nscans;
+	bool		has_params;		/* the plan holds values that a rescan may change */
+	/* execution */
+	PgjsPlanOwner *owner;
+	PgjsRun    *run;			/* NULL before the first row and after a rescan */
+	bool		parallel;		/* the run was begun in parallel mode, which ends before the node does */
+	bool		counted;		/* the run is in the totals */
+	bool		finished;		/* all rows are out */
+	PgjsBatch	batch;
+	uint32		next;			/* row of the batch that is due */
+	PgjsTotals	totals;
+} PgjsScanState;
+
+/* For EXPLAIN: the plan (translated now, with NULL for Params, when nothing was run), and the totals made current. */
+extern PgjsPlan *pgjs_scan_plan(PgjsScanState *state);
+extern void pgjs_scan_collect(PgjsScanState *state);
+
+/* ---- explain.c ---- */
+extern void pgjs_explain(CustomScanState *node, List *ancestors, struct ExplainState *es);
+
+#endif							/* PG_JOINSCAN_H */

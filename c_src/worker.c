@@ -1,0 +1,200 @@
+/*
+ * worker.c
+ *		A worker's life: from the parallel worker's entry to SessionEnd.
+ *
+ * ParallelWorkerMain calls pgjs_worker_main in a transaction of the leader's
+ * kind, with its snapshot active, its settings, role and library state
+ * restored. The worker waits for the publication, begins its share of the
+ * scans, decodes the plan and turns until its session is over: SessionEnd came,
+ * or the leader's control queue is gone. Between turns it sleeps on its latch.
+ *
+ * An ERROR here goes to the leader through the error queue and ends the
+ * process; the exit's abort frees the session, the segment's detach callbacks
+ * tell the peers.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "tcop/tcopprot.h"
+#include "utils/backend_status.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/wait_event.h"
+
+#include "segment.h"
+
+typedef struct Worker
+{
+	PgjsHostState host;
+	PgjsSession *session;
+	Relation   *relations;		/* host.nscans of them */
+	MemoryContextCallback on_reset;
+} Worker;
+
+/* Reset callback of the worker's context; see free_session in parallel.c. */
+static void
+free_worker_session(void *arg)
+{
+	Worker	   *worker = arg;
+	PgjsSession *session = worker->session;
+
+	worker->session = NULL;
+	if (pgjs_rust_depth == 0)
+		pgjs_session_free(session);
+}
+
+/*
+ * Sleep until the leader has published, see PgjsShared. A leader that fails
+ * before it does so terminates us: the sleep serves interrupts.
+ */
+static uint32
+wait_for_publication(PgjsShared *shared)
+{
+	uint32		participants;
+
+	for (;;)
+	{
+		participants = pg_atomic_read_u32(&shared->sh_participants);
+		if (participants > 0)
+			break;
+		ConditionVariableSleep(&shared->sh_published, PG_WAIT_EXTENSION);
+	}
+	ConditionVariableCancelSleep();
+	pg_read_barrier();
+	return participants;
+}
+
+static void
+begin_scans(Worker *worker, PgjsSharedScan *scans, uint32 nscans, uint32 participants)
+{
+	uint32		i;
+
+	worker->relations = palloc0(sizeof(Relation) * nscans);
+	worker->host.scans = palloc0(sizeof(PgjsHeapScan *) * nscans);
+	worker->host.nscans = nscans;
+	for (i = 0; i < nscans; i++)
+	{
+		worker->relations[i] = table_open(scans[i].sh_relid, scans[i].sh_lockmode);
+		worker->host.scans[i] = pgjs_heapscan_begin(worker->relations[i], GetActiveSnapshot(),
+													&scans[i], participants);
+	}
+}
+
+static void
+begin_session(Worker *worker, shm_toc *toc, const PgjsShared *shared, uint32 self, uint32 participants)
+{
+	const uint8_t *plan = shm_toc_lookup(toc, PGJS_KEY_PLAN, false);
+	PgjsSessionConfig config = shared->sh_config;
+	PgjsError	error;
+	bool		ok;
+
+	config.participant = self;
+	config.participants = participants;
+
+	pgjs_rust_depth++;
+	ok = pgjs_session_new(&worker->host.table, &config, plan, shared->sh_plan_len,
+						  &worker->session, &error);
+	pgjs_rust_depth--;
+	if (!ok)
+		pgjs_raise(&worker->host.parked, &error);
+}
+
+/* Turn until the session is over. */
+static void
+serve(Worker *worker)
+{
+	PgjsBatch	batch;
+	PgjsTurn	turn;
+
+	do
+	{
+		turn = pgjs_turn(&worker->host, worker->session, &batch, PG_WAIT_EXTENSION);
+		if (turn == PGJS_TURN_ERROR)
+		{
+			PgjsError	error = pgjs_session_error(worker->session);
+
+			pgjs_raise(&worker->host.parked, &error);
+		}
+		if (turn == PGJS_TURN_READY || turn == PGJS_TURN_CALL)
+			elog(ERROR, "unexpected result %d of a turn in a worker", turn);
+	} while (turn != PGJS_TURN_DONE);
+}
+
+/* Our rows of the result arrays. */
+static void
+write_results(Worker *worker, shm_toc *toc, const PgjsShared *shared)
+{
+	BufferUsage *buffers = shm_toc_lookup(toc, PGJS_KEY_BUFFER_USAGE, false);
+	WalUsage   *wal = shm_toc_lookup(toc, PGJS_KEY_WAL_USAGE, false);
+
+	if (shared->sh_config.instrument)
+	{
+		PgjsMetric *operators = shm_toc_lookup(toc, PGJS_KEY_OPERATORS, false);
+		PgjsStreamMetric *streams = shm_toc_lookup(toc, PGJS_KEY_STREAM_METRICS, false);
+
+		pgjs_session_metrics(worker->session,
+							 operators + (Size) ParallelWorkerNumber * shared->sh_noperators,
+							 shared->sh_noperators,
+							 streams + (Size) ParallelWorkerNumber * shared->sh_nstreams,
+							 shared->sh_nstreams);
+	}
+	InstrEndParallelQuery(&buffers[ParallelWorkerNumber], &wal[ParallelWorkerNumber]);
+}
+
+void
+pgjs_worker_main(dsm_segment *seg, shm_toc *toc)
+{
+	PgjsShared *shared = shm_toc_lookup(toc, PGJS_KEY_SHARED, false);
+	uint32		self = ParallelWorkerNumber + 1;
+	uint32		participants;
+	MemoryContext cxt;
+	MemoryContext old;
+	Worker	   *worker;
+	uint32		i;
+
+	debug_query_string = shm_toc_lookup(toc, PGJS_KEY_QUERY, false);
+	pgstat_report_activity(STATE_RUNNING, debug_query_string);
+	pgstat_report_query_id(shared->sh_query_id, false);
+
+	participants = wait_for_publication(shared);
+	if (self >= participants)
+		return;
+
+	cxt = AllocSetContextCreate(CurrentMemoryContext, "pg_joinscan worker", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(cxt);
+	worker = palloc0(sizeof(Worker));
+	worker->on_reset.func = free_worker_session;
+	worker->on_reset.arg = worker;
+	MemoryContextRegisterResetCallback(cxt, &worker->on_reset);
+	pgjs_host_init(&worker->host, cxt);
+
+	InstrStartParallelQuery();
+	begin_scans(worker, shm_toc_lookup(toc, PGJS_KEY_SCANS, false), shared->sh_nscans, participants);
+	worker->host.queues = pgjs_queues_attach(shm_toc_lookup(toc, PGJS_KEY_QUEUES, false),
+											 &shared->sh_layout,
+											 shm_toc_lookup(toc, PGJS_KEY_STREAMS, false),
+											 self, participants, seg, NULL);
+	begin_session(worker, toc, shared, self, participants);
+
+	serve(worker);
+
+	worker->host.closed = true;
+	write_results(worker, toc, shared);
+
+	/* Detach before the segment goes: peers read that as the end, not as a loss. */
+	pgjs_queues_detach(worker->host.queues);
+	worker->host.queues = NULL;
+
+	/* The locks stay until the transaction ends, as with the executor's relations. */
+	for (i = 0; i < worker->host.nscans; i++)
+	{
+		pgjs_heapscan_end(worker->host.scans[i]);
+		table_close(worker->relations[i], NoLock);
+	}
+
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+}
