@@ -352,7 +352,7 @@ typedef struct PgjsStreamMetric {
 #define PGJS_TURN_BUSY 2
 
 /*
- Work that only C may do waits in the session.
+ Work that only C may do waits in the session. Reserved: no plan has such work yet, and C refuses it.
  */
 #define PGJS_TURN_CALL 3
 

@@ -190,7 +190,7 @@ pub const PGJS_TURN_READY: PgjsTurn = 0;
 pub const PGJS_TURN_PENDING: PgjsTurn = 1;
 /// The deadline has passed: serve interrupts, then turn again without waiting.
 pub const PGJS_TURN_BUSY: PgjsTurn = 2;
-/// Work that only C may do waits in the session.
+/// Work that only C may do waits in the session. Reserved: no plan has such work yet, and C refuses it.
 pub const PGJS_TURN_CALL: PgjsTurn = 3;
 /// All rows are out (leader), or the session has ended (worker, or leader after pgjs_session_end).
 pub const PGJS_TURN_DONE: PgjsTurn = 4;
