@@ -28,149 +28,6 @@
 /* Bytes of a reason that Rust may write. */
 #define PGJS_REASON_SIZE	256
 
-/* ---- the host table outside a session ---- */
-
-typedef struct CollationCall
-{
-	Oid			collation;
-	uint32_t   *flags;
-} CollationCall;
-
-static PgjsIo
-collation_body(void *arg)
-{
-	CollationCall *call = arg;
-
-	*call->flags = pgjs_collation_flags(call->collation);
-	return PGJS_IO_OK;
-}
-
-static PgjsIo
-check_collation(void *ctx, uint32_t collation, uint32_t *flags)
-{
-	PgjsCheck  *check = ctx;
-	CollationCall call = {collation, flags};
-
-	return pgjs_guard(&check->parked, collation_body, &call);
-}
-
-typedef struct DetoastCall
-{
-	PgjsCheck  *check;
-	const uint8_t *datum;
-	const uint8_t **data;
-	size_t	   *len;
-} DetoastCall;
-
-static PgjsIo
-detoast_body(void *arg)
-{
-	DetoastCall *call = arg;
-
-	/* A context of its own: the value lives until the next detoast, which may empty it. */
-	if (call->check->detoast_cxt == NULL)
-		call->check->detoast_cxt = AllocSetContextCreate(call->check->parked.cxt, "JoinScan constants",
-														 ALLOCSET_DEFAULT_SIZES);
-	return pgjs_heapscan_detoast(call->check->detoast_cxt, call->datum, call->data, call->len);
-}
-
-static PgjsIo
-check_detoast(void *ctx, const uint8_t *datum, const uint8_t **data, size_t *len)
-{
-	PgjsCheck  *check = ctx;
-	DetoastCall call = {check, datum, data, len};
-
-	return pgjs_guard(&check->parked, detoast_body, &call);
-}
-
-static PgjsIo
-refuse_body(void *arg)
-{
-	elog(ERROR, "JoinScan callback \"%s\" outside a session", (const char *) arg);
-	return PGJS_IO_ERROR;
-}
-
-static PgjsIo
-refuse(void *ctx, const char *name)
-{
-	PgjsCheck  *check = ctx;
-
-	return pgjs_guard(&check->parked, refuse_body, unconstify(char *, name));
-}
-
-static PgjsIo
-check_scan_open(void *ctx, uint32_t scan, PgjsRelation *relation)
-{
-	return refuse(ctx, "scan_open");
-}
-
-static PgjsIo
-check_scan_claim(void *ctx, uint32_t scan, uint32_t *start, uint32_t *nblocks)
-{
-	return refuse(ctx, "scan_claim");
-}
-
-static PgjsIo
-check_scan_page(void *ctx, uint32_t scan, uint32_t block, PgjsPage *page)
-{
-	return refuse(ctx, "scan_page");
-}
-
-static PgjsIo
-check_scan_unpin(void *ctx, uint32_t scan)
-{
-	return refuse(ctx, "scan_unpin");
-}
-
-static PgjsIo
-check_send(void *ctx, uint32_t queue, const uint8_t *data, size_t len, bool flush)
-{
-	return refuse(ctx, "send");
-}
-
-static PgjsIo
-check_receive(void *ctx, uint32_t queue, const uint8_t **data, size_t *len)
-{
-	return refuse(ctx, "receive");
-}
-
-static PgjsIo
-check_log(void *ctx, const char *message, size_t len)
-{
-	return refuse(ctx, "log");
-}
-
-void
-pgjs_check_init(PgjsCheck *check)
-{
-	PgjsHost	host = {
-		.ctx = check,
-		.interrupt_pending = (const volatile int *) &InterruptPending,
-		.scan_open = check_scan_open,
-		.scan_claim = check_scan_claim,
-		.scan_page = check_scan_page,
-		.scan_unpin = check_scan_unpin,
-		.detoast = check_detoast,
-		.send = check_send,
-		.receive = check_receive,
-		.log = check_log,
-		.collation = check_collation,
-	};
-
-	check->parked.error = NULL;
-	check->parked.cxt = CurrentMemoryContext;
-	check->host = host;
-	check->detoast_cxt = NULL;
-}
-
-void
-pgjs_check_done(PgjsCheck *check)
-{
-	if (check->detoast_cxt != NULL)
-		MemoryContextDelete(check->detoast_cxt);
-	check->detoast_cxt = NULL;
-}
-
 /* ---- Params ---- */
 
 static bool
@@ -393,7 +250,7 @@ pgjs_column_refusal(const Var *var)
 static const char *
 ask(Node *clause, bool key)
 {
-	PgjsCheck	check;
+	PgjsHostState host;			/* without scans and queues: it refuses what needs a session */
 	char		reason[PGJS_REASON_SIZE] = "";
 	int32_t		answer;
 
@@ -401,16 +258,16 @@ ask(Node *clause, bool key)
 	if (pgjs_contain_params(clause))
 		clause = pgjs_bind_params(clause, NULL);
 
-	pgjs_check_init(&check);
+	pgjs_host_init(&host, CurrentMemoryContext);
 	pgjs_rust_depth++;
 	if (key)
-		answer = pgjs_key_check(&check.host, clause, reason, sizeof(reason));
+		answer = pgjs_key_check(&host.table, clause, reason, sizeof(reason));
 	else
-		answer = pgjs_expr_check(&check.host, clause, reason, sizeof(reason));
+		answer = pgjs_expr_check(&host.table, clause, reason, sizeof(reason));
 	pgjs_rust_depth--;
 	if (answer == PGJS_CHECK_ERROR)
-		pgjs_rethrow(&check.parked);
-	pgjs_check_done(&check);
+		pgjs_rethrow(&host.parked);
+	pgjs_host_done(&host);
 	return answer == PGJS_CHECK_OK ? NULL : named(reason);
 }
 

@@ -283,7 +283,7 @@ translate(PgjsScanState *state, ExprContext *econtext, int participants)
 	const void **exprs = palloc((nexprs + 1) * sizeof(void *));
 	const char **tables = palloc(state->nscans * sizeof(char *));
 	PgjsPlanInput input = {0};
-	PgjsCheck	check;
+	PgjsHostState host;			/* without scans and queues, as for the planner's checks */
 	PgjsError	error = {0};
 	PgjsPlan   *plan = NULL;
 	bool		translated;
@@ -308,15 +308,15 @@ translate(PgjsScanState *state, ExprContext *econtext, int participants)
 
 	check_stack_depth();
 	free_plan(state->owner);
-	pgjs_check_init(&check);
+	pgjs_host_init(&host, CurrentMemoryContext);
 	pgjs_rust_depth++;
-	translated = pgjs_plan_new(&check.host, &input, &plan, &error);
+	translated = pgjs_plan_new(&host.table, &input, &plan, &error);
 	pgjs_rust_depth--;
 	if (!translated)
-		pgjs_raise(&check.parked, &error);
+		pgjs_raise(&host.parked, &error);
 	state->owner->plan = plan;
 	state->owner->participants = participants;
-	pgjs_check_done(&check);
+	pgjs_host_done(&host);
 
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);

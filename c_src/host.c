@@ -273,3 +273,11 @@ pgjs_host_init(PgjsHostState *host, MemoryContext cxt)
 	host->table.cancelled = host_cancelled;
 	host->table.collation = host_collation;
 }
+
+void
+pgjs_host_done(PgjsHostState *host)
+{
+	if (host->page_cxt != NULL)
+		MemoryContextDelete(host->page_cxt);
+	host->page_cxt = NULL;
+}

@@ -137,19 +137,18 @@ raise_session_error(PgjsRun *run)
  */
 
 /*
- * Reset callback of the run's context. The segment may be gone: freeing calls
- * nothing in C. If the process exits in the middle of a turn, the session is
- * on the stack below, and leaks.
+ * The segment may be gone: freeing calls nothing in C. If the process exits in
+ * the middle of a turn, the session is on the stack below, and leaks.
  */
-static void
-free_session(void *arg)
+void
+pgjs_free_session(void *arg)
 {
-	PgjsRun    *run = arg;
-	PgjsSession *session = run->session;
+	PgjsSession **session = arg;
+	PgjsSession *freed = *session;
 
-	run->session = NULL;
+	*session = NULL;
 	if (pgjs_rust_depth == 0)
-		pgjs_session_free(session);
+		pgjs_session_free(freed);
 }
 
 /*
@@ -396,8 +395,8 @@ pgjs_run_start(const PgjsRunSpec *spec)
 	PgjsShared	local;
 
 	run->cxt = cxt;
-	run->on_reset.func = free_session;
-	run->on_reset.arg = run;
+	run->on_reset.func = pgjs_free_session;
+	run->on_reset.arg = &run->session;
 	MemoryContextRegisterResetCallback(cxt, &run->on_reset);
 	pgjs_host_init(&run->host, cxt);
 

@@ -127,6 +127,10 @@ typedef struct PgjsHostState
 
 /* Fill `host` in: no scans, no queues. A parked ERROR lives in `cxt`, which must outlast every turn. */
 extern void pgjs_host_init(PgjsHostState *host, MemoryContext cxt);
+/* Give up what callbacks have made, where `cxt` lives on. */
+extern void pgjs_host_done(PgjsHostState *host);
+/* Reset callback of the context that a session lives in; `arg` is the PgjsSession **. */
+extern void pgjs_free_session(void *arg);
 
 /* PGJS_COLLATION_* flags; what has no collation compares bytewise. Can raise. */
 extern uint32 pgjs_collation_flags(Oid collation);
@@ -204,21 +208,6 @@ typedef struct PgjsPlanning
 extern PgjsPlanning *pgjs_planning(const PlannerInfo *root);
 
 /* ---- clause.c: what the plan can evaluate; Params ---- */
-
-/*
- * The host table for a call of Rust outside a session (a check, a
- * translation): it knows collations and can detoast, and refuses the rest.
- * Lives on the stack of the caller; host.ctx points back here.
- */
-typedef struct PgjsCheck
-{
-	PgjsParked	parked;
-	PgjsHost	host;
-	MemoryContext detoast_cxt;	/* made by the first detoast, or NULL; child of parked.cxt */
-} PgjsCheck;
-
-extern void pgjs_check_init(PgjsCheck *check);
-extern void pgjs_check_done(PgjsCheck *check);
 
 /* A copy of `clause` with every Param a Const: of its value in `econtext`, or a NULL of its type without one. */
 extern Node *pgjs_bind_params(Node *clause, ExprContext *econtext);

@@ -34,18 +34,6 @@ typedef struct Worker
 	MemoryContextCallback on_reset;
 } Worker;
 
-/* Reset callback of the worker's context; see free_session in parallel.c. */
-static void
-free_worker_session(void *arg)
-{
-	Worker	   *worker = arg;
-	PgjsSession *session = worker->session;
-
-	worker->session = NULL;
-	if (pgjs_rust_depth == 0)
-		pgjs_session_free(session);
-}
-
 /*
  * Sleep until the leader has published, see PgjsShared. A leader that fails
  * before it does so terminates us: the sleep serves interrupts.
@@ -166,8 +154,8 @@ pgjs_worker_main(dsm_segment *seg, shm_toc *toc)
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "pg_joinscan worker", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(cxt);
 	worker = palloc0(sizeof(Worker));
-	worker->on_reset.func = free_worker_session;
-	worker->on_reset.arg = worker;
+	worker->on_reset.func = pgjs_free_session;
+	worker->on_reset.arg = &worker->session;
 	MemoryContextRegisterResetCallback(cxt, &worker->on_reset);
 	pgjs_host_init(&worker->host, cxt);
 
