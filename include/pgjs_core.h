@@ -475,7 +475,7 @@ bool pgjs_session_peer_lost(struct PgjsSession *session);
 struct PgjsError pgjs_session_error(const struct PgjsSession *session);
 
 /*
- Begins the end: drops the running tasks; in the leader sends SessionEnd. Turns then go on until
+ Begins the leader's end: drops the running tasks, sends SessionEnd. Turns then go on until
  DONE (or ERROR), which says that all control frames are out. The last batch stays valid.
 
  # Safety

@@ -116,7 +116,9 @@ fn classify(error: &(dyn std::error::Error + 'static)) -> Error {
     }
 }
 
-fn out_of_memory(detail: &str) -> Error {
+/// 53200.
+#[cold]
+pub(crate) fn out_of_memory(detail: &str) -> Error {
     Error::new(sqlstate::OUT_OF_MEMORY, "out of memory").with_detail(detail)
 }
 

@@ -60,7 +60,7 @@ pub enum Turn {
 enum Root {
     /// Leader: the result.
     Rows(SendableRecordBatchStream),
-    /// Worker: until SessionEnd. After the end, in both: until all control frames are out.
+    /// Worker: until SessionEnd. Leader, after the end: until all control frames are out.
     Until(BoxFuture<'static, Result<()>>),
     /// Nothing left.
     Nothing,
@@ -117,7 +117,8 @@ pub struct Participant {
     failed: bool,
     // Last: tasks are dropped with it, and look at the fields above while they go.
     runtime: Runtime,
-    context: Arc<TaskContext>,
+    /// Nodes and exchange reach it by weak references alone.
+    _context: Arc<TaskContext>,
 }
 
 impl Participant {
@@ -148,16 +149,12 @@ impl Participant {
                 Root::Until(JoinWorker { exchange: Arc::clone(&exchange) }.run().boxed())
             }
         };
-        Ok(Self { root, session, exchange, plan, failed: false, runtime, context })
+        Ok(Self { root, session, exchange, plan, failed: false, runtime, _context: context })
     }
 
     /// The decoded plan, whose metrics tell what this participant did.
     pub fn plan(&self) -> &Arc<dyn ExecutionPlan> {
         &self.plan
-    }
-
-    pub fn batch_size(&self) -> usize {
-        self.context.session_config().batch_size()
     }
 
     /// A peer is gone without a word since the last call (leader only).
@@ -203,18 +200,13 @@ impl Participant {
         turn
     }
 
-    /// Drops the running tasks; the leader says SessionEnd. Turns then go on until [`Turn::Done`].
+    /// The leader's end: drops the running tasks and says SessionEnd. Turns then go on until [`Turn::Done`].
+    /// A worker is done with its SessionEnd: what it still wanted to ask or stop concerns nobody, and
+    /// waiting for room in the queue of a peer that is as far would never end.
     pub fn end(&mut self) {
-        let is_leader = self.session.topology.participant == 0;
-        if is_leader {
-            self.exchange.begin_end();
-        } else {
-            // What a worker still wanted to ask or stop concerns nobody after SessionEnd. Waiting for
-            // room in the queue of a peer that is as far would never end.
-            self.exchange.abandon();
-        }
+        self.exchange.begin_end();
         self.root = Root::Nothing;
-        if is_leader && !self.failed {
+        if !self.failed {
             let exchange = Arc::clone(&self.exchange);
             self.root = Root::Until(async move { exchange.flush().await }.map(Ok).boxed());
         }

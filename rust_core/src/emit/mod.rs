@@ -12,7 +12,7 @@ use arrow::datatypes::{
     DataType, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, UInt32Type,
 };
 
-use crate::error::{Error, Result, sqlstate};
+use crate::error::{Error, Result, out_of_memory};
 use crate::ffi::types::{PgjsBatch, PgjsColumn};
 use crate::scan::{LONG_HEADER, MAX_VARLENA_SIZE, arrow_type, long_header, numeric};
 
@@ -190,9 +190,7 @@ impl Arena {
 
 /// As `Vec::reserve`, but an error where that would abort the process.
 fn reserve<T>(values: &mut Vec<T>, more: usize) -> Result<()> {
-    values.try_reserve(more).map_err(|_| {
-        Error::new(sqlstate::OUT_OF_MEMORY, "out of memory").with_detail("Failed while handing up result rows.")
-    })
+    values.try_reserve(more).map_err(|_| out_of_memory("Failed while handing up result rows."))
 }
 
 #[cfg(test)]

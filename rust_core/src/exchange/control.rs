@@ -65,19 +65,9 @@ pub async fn outbox(exchange: Arc<Exchange>, peer: u32, mut frames: mpsc::Unboun
     let topology = exchange.session.topology;
     let queue = topology.queue(CONTROL_CHANNEL, topology.participant, peer);
     while let Some(frame) = frames.recv().await {
-        let sent = poll_fn(|cx| match exchange.session.host().send(queue, &frame, true) {
-            Ok(crate::host::Send::Sent) => Poll::Ready(Ok(true)),
-            Ok(crate::host::Send::Full) => {
-                exchange.session.turn.wait_for_queue(cx.waker());
-                Poll::Pending
-            }
-            // Whoever is gone needs no message.
-            Ok(crate::host::Send::Detached) => Poll::Ready(Ok(false)),
-            Err(error) => Poll::Ready(Err(error)),
-        })
-        .await;
-        match sent {
+        match poll_fn(|cx| channel::poll_offer(&exchange.session, queue, &frame, cx)).await {
             Ok(true) => {}
+            // Whoever is gone needs no message.
             Ok(false) => {
                 exchange.session.lose_peer();
                 return;

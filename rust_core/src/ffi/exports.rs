@@ -372,7 +372,7 @@ pub unsafe extern "C" fn pgjs_session_error(session: *const PgjsSession) -> Pgjs
     unsafe { &*session }.error.as_c()
 }
 
-/// Begins the end: drops the running tasks; in the leader sends SessionEnd. Turns then go on until
+/// Begins the leader's end: drops the running tasks, sends SessionEnd. Turns then go on until
 /// DONE (or ERROR), which says that all control frames are out. The last batch stays valid.
 ///
 /// # Safety

@@ -164,7 +164,7 @@ impl Host for HostTable {
 ///
 /// # Safety
 /// `data` points at `len` initialised values that live for `'a`, or is NULL with `len` 0.
-unsafe fn slice<'a, T>(data: *const T, len: usize) -> &'a [T] {
+pub(super) unsafe fn slice<'a, T>(data: *const T, len: usize) -> &'a [T] {
     if len == 0 {
         return &[];
     }

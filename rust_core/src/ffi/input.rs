@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 
+use super::host::slice;
 use super::types::*;
 use crate::error::{Error, Result};
 use crate::exchange::StreamKind;
@@ -54,10 +55,10 @@ pub unsafe fn tree<'a>(host: &'a dyn Host, input: &PgjsPlanInput) -> Result<Tree
     // SAFETY: the caller's promise, for each.
     let (nodes, columns, exprs, tables) = unsafe {
         (
-            slice(input.tree, input.ntree),
-            slice(input.columns, input.ncolumns),
-            slice(input.exprs, input.nexprs),
-            slice(input.tables, input.ntables),
+            slice(input.tree, input.ntree as usize),
+            slice(input.columns, input.ncolumns as usize),
+            slice(input.exprs, input.nexprs as usize),
+            slice(input.tables, input.ntables as usize),
         )
     };
     Ok(Tree {
@@ -76,14 +77,4 @@ pub unsafe fn tree<'a>(host: &'a dyn Host, input: &PgjsPlanInput) -> Result<Tree
         output: input.noutput as usize,
         participants: input.participants,
     })
-}
-
-/// # Safety
-/// `data` points at `len` values, or `len` is 0.
-unsafe fn slice<'a, T>(data: *const T, len: u32) -> &'a [T] {
-    if len == 0 {
-        return &[];
-    }
-    // SAFETY: the caller's promise.
-    unsafe { std::slice::from_raw_parts(data, len as usize) }
 }

@@ -12,7 +12,7 @@ use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, UInt32Type,
 };
 
-use crate::error::{Error, Result, sqlstate};
+use crate::error::{Error, Result, out_of_memory, sqlstate};
 use crate::host::{Attribute, Host};
 use crate::plan::types::Decline;
 use crate::scan::numeric::Decoder;
@@ -390,11 +390,6 @@ fn reserve_rows<T>(values: &mut Vec<T>, expected: usize, rows: usize) -> Result<
 #[inline]
 fn reserve<T>(values: &mut Vec<T>, more: usize) -> Result<()> {
     values.try_reserve(more).map_err(|_| out_of_memory("Failed while reading heap pages."))
-}
-
-#[cold]
-fn out_of_memory(detail: &str) -> Error {
-    Error::new(sqlstate::OUT_OF_MEMORY, "out of memory").with_detail(detail)
 }
 
 #[cold]
