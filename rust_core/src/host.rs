@@ -63,6 +63,18 @@ pub struct CollationFlags {
     pub c: bool,
 }
 
+/// How values of a type lie in memory: `PgjsTypeLayout` in `include/pgjs_host.h`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TypeLayout {
+    /// pg_type.typlen: bytes; -1 varlena, -2 C string.
+    pub len: i16,
+    /// pg_type.typbyval.
+    pub byval: bool,
+    /// The database's encoding is UTF8.
+    pub utf8: bool,
+}
+
 pub trait Host: std::marker::Send + Sync {
     /// PostgreSQL wants to serve an interrupt: end the turn soon.
     fn interrupt_pending(&self) -> bool;
@@ -87,4 +99,6 @@ pub trait Host: std::marker::Send + Sync {
     fn log(&self, message: &str) -> Result<()>;
     /// Flags of a collation.
     fn collation(&self, collation: u32) -> Result<CollationFlags>;
+    /// Layout of a type.
+    fn type_layout(&self, typid: u32) -> Result<TypeLayout>;
 }

@@ -1,20 +1,22 @@
 //! Record batches → Datums, column-major, for C to put into slots.
 //!
 //! The leader's session owns one [`Emitter`]; C reads what it gave until the next batch. Values that
-//! PostgreSQL passes by reference are varlenas as palloc would give them (four-byte header, begun at a
-//! multiple of 8), one after another in one arena.
+//! PostgreSQL passes by reference are as palloc would give them (varlenas with a four-byte header; all begun
+//! at a multiple of 8), one after another in one arena.
 //!
 //! Invariant: the arena is as large as a whole batch needs before the first Datum points into it, so it
 //! never moves under one.
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray};
+use std::ffi::c_char;
+
+use arrow::array::{Array, AsArray, BooleanArray, FixedSizeBinaryArray, RecordBatch};
 use arrow::datatypes::{
-    DataType, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, UInt32Type,
+    DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt32Type,
 };
 
 use crate::error::{Error, Result, out_of_memory};
-use crate::ffi::types::{PgjsBatch, PgjsColumn};
-use crate::scan::{LONG_HEADER, MAX_VARLENA_SIZE, arrow_type, long_header, numeric};
+use crate::ffi::types::PgjsBatch;
+use crate::scan::{LONG_HEADER, MAX_VARLENA_SIZE, long_header, numeric};
 
 /// Bytes of an arena word: where a varlena may begin (MAXALIGN).
 const WORD: usize = size_of::<u64>();
@@ -36,11 +38,10 @@ struct Column {
 }
 
 impl Emitter {
-    /// An emitter for batches with these columns. Errors: XX000 for a type that the plan cannot carry.
-    pub fn new(columns: &[PgjsColumn]) -> Result<Self> {
-        let types = columns.iter().map(|column| arrow_type(column.typid, column.typmod)).collect::<Result<Vec<_>>>()?;
+    /// An emitter for batches with columns of these types.
+    pub fn new(types: Vec<DataType>) -> Self {
         let columns = types.iter().map(|_| Column::default()).collect();
-        Ok(Self { types, columns, arena: Arena::default(), values: vec![], nulls: vec![] })
+        Self { types, columns, arena: Arena::default(), values: vec![], nulls: vec![] }
     }
 
     /// The rows of `batch` as Datums. Pointers live until the next call, or the emitter's end; the batch
@@ -87,6 +88,10 @@ impl Column {
         // The Datum macros of postgres.h: integers, and the bits of a float4, are sign-extended.
         match array.data_type() {
             DataType::Boolean => self.booleans(array.as_boolean()),
+            // CharGetDatum: a char has a sign or none, as the platform will.
+            DataType::Int8 => {
+                self.by_value(array.as_primitive::<Int8Type>().values(), |value| value as c_char as i64 as u64)
+            }
             DataType::Int16 => self.by_value(array.as_primitive::<Int16Type>().values(), |value| value as i64 as u64),
             DataType::Int32 => self.by_value(array.as_primitive::<Int32Type>().values(), |value| value as i64 as u64),
             DataType::Int64 => self.by_value(array.as_primitive::<Int64Type>().values(), |value| value as u64),
@@ -97,7 +102,15 @@ impl Column {
             DataType::Decimal128(_, scale) => {
                 self.numerics(array.as_primitive::<Decimal128Type>().values(), scale.unsigned_abs(), arena)
             }
-            DataType::Utf8 => self.texts(array.as_string(), arena),
+            DataType::Utf8 => {
+                let array = array.as_string::<i32>();
+                self.varying(array.value_offsets(), array.value_data(), arena)
+            }
+            DataType::Binary => {
+                let array = array.as_binary::<i32>();
+                self.varying(array.value_offsets(), array.value_data(), arena)
+            }
+            DataType::FixedSizeBinary(_) => self.fixed(array.as_fixed_size_binary(), arena),
             other => return Err(Error::internal(format!("a result column has type {other}"))),
         }
         Ok(())
@@ -115,15 +128,21 @@ impl Column {
     fn numerics(&mut self, values: &[i128], scale: u8, arena: &mut Arena) {
         self.values.extend(values.iter().zip(&self.nulls).map(|(&value, &null)| match null {
             true => 0,
-            false => arena.push(numeric::encode(value, scale).payload()),
+            false => arena.varlena(numeric::encode(value, scale).payload()),
         }));
     }
 
-    fn texts(&mut self, array: &StringArray, arena: &mut Arena) {
-        let (offsets, bytes) = (array.value_offsets(), array.value_data());
+    fn varying(&mut self, offsets: &[i32], bytes: &[u8], arena: &mut Arena) {
         self.values.extend(offsets.windows(2).zip(&self.nulls).map(|(ends, &null)| match null {
             true => 0,
-            false => arena.push(&bytes[ends[0] as usize..ends[1] as usize]),
+            false => arena.varlena(&bytes[ends[0] as usize..ends[1] as usize]),
+        }));
+    }
+
+    fn fixed(&mut self, array: &FixedSizeBinaryArray, arena: &mut Arena) {
+        self.values.extend(self.nulls.iter().enumerate().map(|(row, &null)| match null {
+            true => 0,
+            false => arena.plain(array.value(row)),
         }));
     }
 }
@@ -132,19 +151,23 @@ impl Column {
 fn arena_words(array: &dyn Array) -> Result<usize> {
     match array.data_type() {
         DataType::Decimal128(..) => Ok(array.len() * varlena_words(numeric::Encoded::MAX_SIZE)),
-        DataType::Utf8 => {
-            let mut words = 0;
-            for ends in array.as_string::<i32>().value_offsets().windows(2) {
-                let length = (ends[1] - ends[0]) as usize;
-                if length + LONG_HEADER > MAX_VARLENA_SIZE {
-                    return Err(Error::new("54000", format!("a text value of {length} bytes is too long")));
-                }
-                words += varlena_words(length);
-            }
-            Ok(words)
-        }
+        DataType::Utf8 => varying_words(array.as_string::<i32>().value_offsets()),
+        DataType::Binary => varying_words(array.as_binary::<i32>().value_offsets()),
+        DataType::FixedSizeBinary(width) => Ok(array.len() * (*width as usize).div_ceil(WORD)),
         _ => Ok(0),
     }
+}
+
+fn varying_words(offsets: &[i32]) -> Result<usize> {
+    let mut words = 0;
+    for ends in offsets.windows(2) {
+        let length = (ends[1] - ends[0]) as usize;
+        if length + LONG_HEADER > MAX_VARLENA_SIZE {
+            return Err(Error::new("54000", format!("a value of {length} bytes is too long")));
+        }
+        words += varlena_words(length);
+    }
+    Ok(words)
 }
 
 /// Arena words of a varlena with `payload` bytes.
@@ -152,7 +175,7 @@ fn varlena_words(payload: usize) -> usize {
     (LONG_HEADER + payload).div_ceil(WORD)
 }
 
-/// Where the varlenas of a batch lie.
+/// Where the by-reference values of a batch lie.
 #[derive(Default)]
 struct Arena {
     words: Vec<u64>,
@@ -166,7 +189,7 @@ impl Arena {
     }
 
     /// Writes a varlena; its Datum. The room was reserved with `clear`.
-    fn push(&mut self, payload: &[u8]) -> u64 {
+    fn varlena(&mut self, payload: &[u8]) -> u64 {
         let begin = self.words.len();
         let words = varlena_words(payload.len());
         assert!(words <= self.words.capacity() - begin, "the arena would move under the Datums in it");
@@ -176,15 +199,30 @@ impl Arena {
         first[..LONG_HEADER].copy_from_slice(&long_header(payload.len()));
         first[LONG_HEADER..LONG_HEADER + head.len()].copy_from_slice(head);
         self.words.push(u64::from_le_bytes(first));
-        let (whole, rest) = tail.as_chunks::<WORD>();
+        self.append(tail);
+        debug_assert_eq!(self.words.len(), begin + words);
+        self.words[begin..].as_ptr() as u64
+    }
+
+    /// Writes a value without header, likewise.
+    fn plain(&mut self, value: &[u8]) -> u64 {
+        let begin = self.words.len();
+        assert!(
+            value.len().div_ceil(WORD) <= self.words.capacity() - begin,
+            "the arena would move under the Datums in it"
+        );
+        self.append(value);
+        self.words[begin..].as_ptr() as u64
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        let (whole, rest) = bytes.as_chunks::<WORD>();
         self.words.extend(whole.iter().map(|&chunk| u64::from_le_bytes(chunk)));
         if !rest.is_empty() {
             let mut last = [0; WORD];
             last[..rest.len()].copy_from_slice(rest);
             self.words.push(u64::from_le_bytes(last));
         }
-        debug_assert_eq!(self.words.len(), begin + words);
-        self.words[begin..].as_ptr() as u64
     }
 }
 

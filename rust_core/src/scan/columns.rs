@@ -6,22 +6,26 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Decimal128Array, NullBufferBuilder, PrimitiveArray, StringArray};
+use arrow::array::{
+    ArrayRef, BinaryArray, BooleanArray, Decimal128Array, FixedSizeBinaryArray, NullBufferBuilder, PrimitiveArray,
+    StringArray,
+};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, UInt32Type,
+    ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    UInt32Type,
 };
 
 use crate::error::{Error, Result, out_of_memory, sqlstate};
-use crate::host::{Attribute, Host};
+use crate::host::{Attribute, Host, TypeLayout};
 use crate::plan::types::Decline;
 use crate::scan::numeric::Decoder;
 use crate::scan::tuple::{MISSING, NULL, PageBytes, Slot, corrupted, read};
 use crate::scan::varlena::{self, Varlena};
 
 /// What a PostgreSQL type is in the plan. Errors: XX000 for types that the plan cannot carry.
-pub fn arrow_type(typid: u32, typmod: i32) -> Result<DataType> {
-    crate::plan::types::arrow_type(typid.into(), typmod).map_err(|Decline(reason)| Error::internal(reason))
+pub fn arrow_type(typid: u32, typmod: i32, layout: TypeLayout) -> Result<DataType> {
+    crate::plan::types::arrow_type(typid.into(), typmod, layout).map_err(|Decline(reason)| Error::internal(reason))
 }
 
 /// Bytes of text that a batch makes room for beforehand, at most.
@@ -40,6 +44,7 @@ pub struct ColumnBuilder {
 enum Data {
     /// One byte a row, packed when the array is made.
     Boolean(Vec<u8>),
+    Int8(Vec<i8>),
     Int16(Vec<i16>),
     Int32(Vec<i32>),
     Int64(Vec<i64>),
@@ -47,20 +52,27 @@ enum Data {
     Float32(Vec<f32>),
     Float64(Vec<f64>),
     Decimal(Vec<i128>, Decoder, DataType),
-    Text {
+    /// Varlenas: text, or the payload of whatever it is.
+    Varying {
+        utf8: bool,
         /// End of each value in `bytes`, after a leading 0.
         ends: Vec<i32>,
         bytes: Vec<u8>,
         expected_bytes: usize,
     },
+    /// Values of `width` bytes, one after another.
+    Fixed {
+        width: i32,
+        bytes: Vec<u8>,
+    },
 }
 
 impl ColumnBuilder {
-    /// A builder for values of `attribute`; `expected_rows` a batch.
-    pub fn new(host: &dyn Host, attribute: &Attribute, expected_rows: usize) -> Result<Self> {
-        let data_type = arrow_type(attribute.typid, attribute.typmod)?;
+    /// A builder for values of `attribute`, which are `data_type` in the plan; `expected_rows` a batch.
+    pub fn new(host: &dyn Host, attribute: &Attribute, data_type: DataType, expected_rows: usize) -> Result<Self> {
         let (data, attlen) = match data_type {
             DataType::Boolean => (Data::Boolean(vec![]), 1),
+            DataType::Int8 => (Data::Int8(vec![]), 1),
             DataType::Int16 => (Data::Int16(vec![]), 2),
             DataType::Int32 => (Data::Int32(vec![]), 4),
             DataType::Int64 => (Data::Int64(vec![]), 8),
@@ -70,9 +82,14 @@ impl ColumnBuilder {
             DataType::Decimal128(precision, scale) => {
                 (Data::Decimal(vec![], Decoder::new(precision, scale.unsigned_abs()), data_type), -1)
             }
-            _ => (Data::Text { ends: vec![], bytes: vec![], expected_bytes: 0 }, -1),
+            DataType::FixedSizeBinary(width) => (Data::Fixed { width, bytes: vec![] }, width),
+            DataType::Utf8 | DataType::Binary => {
+                let utf8 = data_type == DataType::Utf8;
+                (Data::Varying { utf8, ends: vec![], bytes: vec![], expected_bytes: 0 }, -1)
+            }
+            other => return Err(Error::internal(format!("a scan gives no column of type {other}"))),
         };
-        if attribute.attlen != attlen {
+        if i32::from(attribute.attlen) != attlen {
             return Err(Error::internal(format!(
                 "attribute of type {} has length {}, not {attlen}",
                 attribute.typid, attribute.attlen
@@ -88,6 +105,7 @@ impl ColumnBuilder {
         let expected = self.expected_rows;
         match &mut self.data {
             Data::Boolean(values) => input.fixed(values, expected, u8::from_le_bytes),
+            Data::Int8(values) => input.fixed(values, expected, i8::from_le_bytes),
             Data::Int16(values) => input.fixed(values, expected, i16::from_le_bytes),
             Data::Int32(values) => input.fixed(values, expected, i32::from_le_bytes),
             Data::Int64(values) => input.fixed(values, expected, i64::from_le_bytes),
@@ -100,21 +118,22 @@ impl ColumnBuilder {
                 2 => input.numeric::<2>(values, expected, decoder),
                 _ => input.numeric::<3>(values, expected, decoder),
             },
-            Data::Text { ends, bytes, expected_bytes } => {
+            Data::Varying { ends, bytes, expected_bytes, .. } => {
                 if ends.is_empty() {
                     reserve(ends, expected.max(slot.offsets.len()) + 1)?;
                     ends.push(0);
                     reserve(bytes, *expected_bytes)?;
                 }
-                input.text(ends, bytes)
+                input.varying(ends, bytes)
             }
+            Data::Fixed { width, bytes } => input.wide(bytes, expected, *width as usize),
         }
     }
 
-    /// Bytes of text so far; 0 for other types.
-    pub fn text_bytes(&self) -> usize {
+    /// Bytes of by-reference values so far; 0 for other types.
+    pub fn bytes(&self) -> usize {
         match &self.data {
-            Data::Text { bytes, .. } => bytes.len(),
+            Data::Varying { bytes, .. } | Data::Fixed { bytes, .. } => bytes.len(),
             _ => 0,
         }
     }
@@ -127,6 +146,7 @@ impl ColumnBuilder {
                 let values = std::mem::take(values);
                 Arc::new(BooleanArray::new(BooleanBuffer::collect_bool(values.len(), |row| values[row] != 0), nulls))
             }
+            Data::Int8(values) => primitive::<Int8Type>(values, nulls),
             Data::Int16(values) => primitive::<Int16Type>(values, nulls),
             Data::Int32(values) => primitive::<Int32Type>(values, nulls),
             Data::Int64(values) => primitive::<Int64Type>(values, nulls),
@@ -136,14 +156,18 @@ impl ColumnBuilder {
             Data::Decimal(values, _, data_type) => {
                 Arc::new(Decimal128Array::new(taken::<Decimal128Type>(values), nulls).with_data_type(data_type.clone()))
             }
-            Data::Text { ends, bytes, expected_bytes } => {
+            Data::Fixed { width, bytes } => {
+                let bytes = Buffer::from_vec(fitted(std::mem::take(bytes)));
+                Arc::new(FixedSizeBinaryArray::try_new(*width, bytes, nulls)?)
+            }
+            Data::Varying { utf8, ends, bytes, expected_bytes } => {
                 let (mut ends, bytes) = (std::mem::take(ends), fitted(std::mem::take(bytes)));
                 if ends.is_empty() {
                     ends.push(0);
                 }
                 // One page of giants must not make every batch after it one.
                 *expected_bytes = (*expected_bytes).max(bytes.len()).min(EXPECTED_BYTES);
-                Arc::new(text_array(fitted(ends), bytes, nulls)?)
+                varying_array(*utf8, fitted(ends), bytes, nulls)?
             }
         })
     }
@@ -166,6 +190,10 @@ fn missing_value(host: &dyn Host, attribute: &Attribute) -> Result<Option<Vec<u8
     let datum = attribute.missing_value as *const u8;
     if datum.is_null() {
         return Err(Error::internal("a missing value is a null pointer"));
+    }
+    if let Ok(length) = usize::try_from(attribute.attlen) {
+        // SAFETY: C hands over a value of the attribute's length that lives as long as the session.
+        return Ok(Some(unsafe { std::slice::from_raw_parts(datum, length) }.to_vec()));
     }
     // SAFETY: C hands over a complete varlena that lives as long as the session.
     unsafe { varlena::load(host, datum) }.map(Some)
@@ -263,7 +291,29 @@ impl<'a> Input<'a> {
         Ok(decoded)
     }
 
-    fn text(&mut self, ends: &mut Vec<i32>, bytes: &mut Vec<u8>) -> Result<()> {
+    /// Values of `width` bytes that no number holds.
+    fn wide(&mut self, bytes: &mut Vec<u8>, expected_rows: usize, width: usize) -> Result<()> {
+        let rows = self.slot.offsets.len();
+        // Room for a batch only while that is little: `expected_rows` of the widest would be many megabytes.
+        let expected = (expected_rows * width).min(EXPECTED_BYTES);
+        reserve(bytes, if bytes.is_empty() { expected.max(rows * width) } else { rows * width })?;
+        for &offset in &self.slot.offsets {
+            let value = match offset {
+                NULL => None,
+                MISSING => self.missing,
+                _ => Some(self.page.get(usize::from(offset)..usize::from(offset) + width).ok_or_else(beyond)?),
+            };
+            match value {
+                Some(value) if value.len() == width => bytes.extend_from_slice(value),
+                Some(_) => return Err(Error::internal("a missing value has an impossible length")),
+                None => bytes.resize(bytes.len() + width, 0),
+            }
+            self.nulls.append(value.is_some());
+        }
+        Ok(())
+    }
+
+    fn varying(&mut self, ends: &mut Vec<i32>, bytes: &mut Vec<u8>) -> Result<()> {
         reserve(ends, self.slot.offsets.len())?;
         // All that can come out of the page itself: later growth is only for toasted values.
         reserve(bytes, self.page.len())?;
@@ -281,7 +331,7 @@ impl<'a> Input<'a> {
             }
             match i32::try_from(bytes.len()) {
                 Ok(end) => ends.push(end),
-                Err(_) => return Err(out_of_memory("Text values of one heap page exceed 2 GB.")),
+                Err(_) => return Err(out_of_memory("Values of one heap page exceed 2 GB.")),
             }
         }
         Ok(())
@@ -332,6 +382,16 @@ fn fitted<T>(mut values: Vec<T>) -> Vec<T> {
         values.shrink_to_fit();
     }
     values
+}
+
+/// An array of values that end at `ends` in `bytes`; `ends` ascends from 0 to the length of `bytes`.
+/// Errors: 22021 for text that is not UTF-8.
+pub(crate) fn varying_array(utf8: bool, ends: Vec<i32>, bytes: Vec<u8>, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
+    if utf8 {
+        return Ok(Arc::new(text_array(ends, bytes, nulls)?));
+    }
+    let offsets = OffsetBuffer::new(ScalarBuffer::from(ends));
+    Ok(Arc::new(BinaryArray::try_new(offsets, Buffer::from_vec(bytes), nulls)?))
 }
 
 fn text_array(ends: Vec<i32>, bytes: Vec<u8>, nulls: Option<NullBuffer>) -> Result<StringArray> {

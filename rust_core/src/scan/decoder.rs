@@ -3,10 +3,10 @@
 //! Owned by the stream of a `HeapScanExec`. After an error a decoder holds a broken batch and is not used again.
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::SchemaRef;
 
 use crate::error::{Error, Result};
-use crate::host::{Attribute, Host, Page};
+use crate::host::{Attribute, Host, Page, TypeLayout};
 use crate::scan::ScanColumn;
 use crate::scan::columns::{ColumnBuilder, arrow_type};
 use crate::scan::tuple::{TupleWalker, corrupted};
@@ -36,18 +36,19 @@ impl PageDecoder {
             if attribute.attisdropped || attribute.typid != column.typid {
                 return Err(mismatch(column));
             }
-            let stored: DataType = arrow_type(attribute.typid, attribute.typmod)?;
-            if stored != arrow_type(column.typid, column.typmod)? {
+            let layout = TypeLayout { len: attribute.attlen, byval: attribute.attbyval, utf8: column.layout.utf8 };
+            let stored = arrow_type(attribute.typid, attribute.typmod, layout)?;
+            if stored != column.arrow_type()? {
                 return Err(mismatch(column));
             }
-            needed.push(index);
+            needed.push((index, stored));
         }
-        let walker = TupleWalker::new(attributes, &needed)?;
+        let walker = TupleWalker::new(attributes, &needed.iter().map(|(index, _)| *index).collect::<Vec<_>>())?;
         let columns = needed
-            .iter()
-            .map(|&index| {
+            .into_iter()
+            .map(|(index, data_type)| {
                 let slot = walker.slot_of(index).ok_or_else(|| Error::internal("a needed attribute has no slot"))?;
-                Ok((slot, ColumnBuilder::new(host, &attributes[index], batch_size)?))
+                Ok((slot, ColumnBuilder::new(host, &attributes[index], data_type, batch_size)?))
             })
             .collect::<Result<_>>()?;
         Ok(Self { schema, walker, columns, rows: 0 })
@@ -69,9 +70,9 @@ impl PageDecoder {
         self.rows
     }
 
-    /// Bytes of text taken in since the last batch, in the largest column.
-    pub fn text_bytes(&self) -> usize {
-        self.columns.iter().map(|(_, builder)| builder.text_bytes()).max().unwrap_or(0)
+    /// Bytes of text and other by-reference values taken in since the last batch, in the largest column.
+    pub fn column_bytes(&self) -> usize {
+        self.columns.iter().map(|(_, builder)| builder.bytes()).max().unwrap_or(0)
     }
 
     /// A batch of all rows since the last one.

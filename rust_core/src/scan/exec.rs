@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::TaskContext;
@@ -31,12 +31,13 @@ use datafusion::physical_plan::{
 use futures::Stream;
 
 use crate::error::{Error, Result, sqlstate};
+use crate::host::TypeLayout;
 use crate::scan::columns::arrow_type;
 use crate::scan::decoder::PageDecoder;
 use crate::session::SessionContext;
 
-/// A batch is also ended at so many bytes of text in one column: a few wide rows are enough of a batch.
-const BATCH_TEXT_BYTES: usize = 16 << 20;
+/// A batch is also ended at so many bytes in one column of varying or wide values: a few wide rows are enough of a batch.
+const BATCH_BYTES: usize = 16 << 20;
 
 /// One column that a scan reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,13 @@ pub struct ScanColumn {
     pub typmod: i32,
     /// For display.
     pub name: String,
+    pub layout: TypeLayout,
+}
+
+impl ScanColumn {
+    pub(super) fn arrow_type(&self) -> Result<DataType> {
+        arrow_type(self.typid, self.typmod, self.layout)
+    }
 }
 
 /// Leaf: the visible rows of one table. One partition; with no columns its batches have only a row count.
@@ -64,7 +72,7 @@ impl HeapScanExec {
     pub fn try_new(scan: u32, table: String, columns: Vec<ScanColumn>) -> Result<Self> {
         let fields = columns
             .iter()
-            .map(|column| Ok(Field::new(&column.name, arrow_type(column.typid, column.typmod)?, true)))
+            .map(|column| Ok(Field::new(&column.name, column.arrow_type()?, true)))
             .collect::<Result<Vec<_>>>()?;
         let schema = Arc::new(Schema::new(fields));
         let properties = PlanProperties::new(
@@ -193,7 +201,7 @@ impl HeapScanStream {
                     continue;
                 }
             };
-            let full = decoder.rows() >= self.batch_size || decoder.text_bytes() >= BATCH_TEXT_BYTES;
+            let full = decoder.rows() >= self.batch_size || decoder.column_bytes() >= BATCH_BYTES;
             if full || (self.blocks.is_empty() && decoder.rows() > 0) {
                 return Poll::Ready(decoder.finish().map(Some));
             }

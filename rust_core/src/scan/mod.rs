@@ -23,5 +23,6 @@ mod tuple;
 pub(crate) mod varlena;
 
 pub use columns::arrow_type;
+pub(crate) use columns::varying_array;
 pub use exec::{HeapScanExec, ScanColumn};
 pub(crate) use varlena::{LONG_HEADER, MAX_SIZE as MAX_VARLENA_SIZE, long_header};

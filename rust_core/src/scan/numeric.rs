@@ -14,6 +14,9 @@
 
 /// NaN in a Decimal128 column.
 pub(crate) const NAN: i128 = i128::MAX;
+/// The infinities. No column of a declared precision has them, but EXTRACT makes them of infinite dates.
+pub(crate) const INFINITY: i128 = i128::MAX - 1;
+pub(crate) const NEGATIVE_INFINITY: i128 = i128::MIN;
 /// Digits of the widest Decimal128.
 pub(crate) const MAX_PRECISION: u8 = 38;
 
@@ -64,7 +67,7 @@ pub enum NumericValue {
 /// Decodes a numeric whose scale is not known, such as a constant; `payload` is the value without
 /// varlena header. `None` when it is malformed.
 pub fn decode_any(payload: &[u8]) -> Option<NumericValue> {
-    let parsed = match Parsed::of(payload)? {
+    let parsed = match Kind::of(payload)? {
         Kind::NaN => return Some(NumericValue::NaN),
         Kind::Infinity { negative } => return Some(NumericValue::Infinity { negative }),
         Kind::Finite(parsed) => parsed,
@@ -77,22 +80,23 @@ fn fits(value: i128, precision: u8) -> bool {
     POWERS.get(usize::from(precision)).is_some_and(|limit| value.unsigned_abs() < limit.unsigned_abs())
 }
 
-enum Kind<'a> {
+/// A numeric taken apart, its digits not looked at.
+pub(crate) enum Kind<'a> {
     NaN,
     Infinity { negative: bool },
     Finite(Parsed<'a>),
 }
 
-struct Parsed<'a> {
-    negative: bool,
+pub(crate) struct Parsed<'a> {
+    pub negative: bool,
     scale: u32,
-    weight: i32,
+    pub weight: i32,
     /// Two bytes each.
-    digits: &'a [[u8; 2]],
+    pub digits: &'a [[u8; 2]],
 }
 
-impl<'a> Parsed<'a> {
-    fn of(payload: &'a [u8]) -> Option<Kind<'a>> {
+impl<'a> Kind<'a> {
+    pub fn of(payload: &'a [u8]) -> Option<Self> {
         let (&header, rest) = payload.split_first_chunk()?;
         let header = u16::from_le_bytes(header);
         let (negative, scale, weight, digits) = match header & SIGN_MASK {
@@ -112,9 +116,11 @@ impl<'a> Parsed<'a> {
             }
         };
         let (digits, []) = digits.as_chunks() else { return None };
-        Some(Kind::Finite(Self { negative, scale, weight, digits }))
+        Some(Kind::Finite(Parsed { negative, scale, weight, digits }))
     }
+}
 
+impl Parsed<'_> {
     /// The value times 10^scale; `None` when that is no integer, too large for an i128, or a digit is none.
     fn unscaled(&self, scale: u32) -> Option<i128> {
         let mut value: i128 = 0;
@@ -186,7 +192,7 @@ impl Decoder {
     /// The value times 10^scale, or [`NAN`]. `None` when the payload is malformed, infinite, has
     /// another display scale or more digits than the precision.
     pub fn decode(&self, payload: &[u8]) -> Option<i128> {
-        match Parsed::of(payload)? {
+        match Kind::of(payload)? {
             Kind::NaN => Some(NAN),
             Kind::Infinity { .. } => None,
             Kind::Finite(parsed) if parsed.scale != u32::from(self.scale) => None,
@@ -258,12 +264,18 @@ impl Encoded {
 /// partial digits.
 const MAX_DIGITS: usize = 11;
 
-/// Makes a numeric of `value` · 10^−`scale`, or NaN of [`NAN`]; `scale` ≤ 38. The header is always short: a
+/// Makes a numeric of `value` · 10^−`scale`, or a special one of its stand-in; `scale` ≤ 38. The header is always short: a
 /// Decimal128's scale and weight fit it.
 pub fn encode(value: i128, scale: u8) -> Encoded {
     let mut encoded = Encoded { bytes: [0; Encoded::MAX_SIZE], length: 2 };
-    if value == NAN {
-        encoded.bytes[..2].copy_from_slice(&HEADER_NAN.to_le_bytes());
+    let special = match value {
+        NAN => Some(HEADER_NAN),
+        INFINITY => Some(HEADER_INFINITY),
+        NEGATIVE_INFINITY => Some(HEADER_NEGATIVE_INFINITY),
+        _ => None,
+    };
+    if let Some(header) = special {
+        encoded.bytes[..2].copy_from_slice(&header.to_le_bytes());
         return encoded;
     }
     // Least significant first.
@@ -378,6 +390,8 @@ mod tests {
         assert_eq!(decode_any(&[]), None);
         assert_eq!(decode_any(&[0]), None);
         assert_eq!(encode(NAN, 2).payload(), payload(0xC000, &[]));
+        assert_eq!(encode(INFINITY, 2).payload(), payload(0xD000, &[]));
+        assert_eq!(encode(NEGATIVE_INFINITY, 2).payload(), payload(0xF000, &[]));
     }
 
     #[test]
@@ -400,10 +414,10 @@ mod tests {
 
     #[test]
     fn extremes() {
-        for value in [POWERS[38] - 1, 1 - POWERS[38], NAN - 1, i128::MIN, 1, -1] {
+        for value in [POWERS[38] - 1, 1 - POWERS[38], INFINITY - 1, NEGATIVE_INFINITY + 1, 1, -1] {
             for scale in 0..=38 {
                 let encoded = encode(value, scale);
-                let Some(Kind::Finite(parsed)) = Parsed::of(encoded.payload()) else { panic!("{value}") };
+                let Some(Kind::Finite(parsed)) = Kind::of(encoded.payload()) else { panic!("{value}") };
                 assert_eq!(parsed.scale, u32::from(scale));
                 if value != i128::MIN {
                     assert_eq!(parsed.unscaled(parsed.scale), Some(value), "{value} {scale}");

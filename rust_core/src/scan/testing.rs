@@ -11,7 +11,7 @@ use datafusion::prelude::SessionConfig;
 use pgrx_pg_sys::BuiltinOid;
 
 use crate::error::{Error, Result};
-use crate::host::{Attribute, CollationFlags, Host, PAGE_SIZE, Page, Receive, Send};
+use crate::host::{Attribute, CollationFlags, Host, PAGE_SIZE, Page, Receive, Send, TypeLayout};
 use crate::scan::numeric;
 use crate::scan::varlena::long_header;
 use crate::session::{SessionContext, Topology};
@@ -28,13 +28,16 @@ pub fn context(host: Arc<dyn Host>, batch_size: usize) -> (Arc<TaskContext>, Arc
 /// An attribute as pg_attribute describes the type.
 pub fn attribute(oid: BuiltinOid, typmod: i32) -> Attribute {
     let (attlen, attalign, attbyval) = match oid {
-        BuiltinOid::BOOLOID => (1, b'c', true),
+        BuiltinOid::BOOLOID | BuiltinOid::CHAROID => (1, b'c', true),
         BuiltinOid::INT2OID => (2, b's', true),
         BuiltinOid::INT4OID | BuiltinOid::OIDOID | BuiltinOid::FLOAT4OID | BuiltinOid::DATEOID => (4, b'i', true),
         BuiltinOid::INT8OID | BuiltinOid::FLOAT8OID | BuiltinOid::TIMESTAMPOID | BuiltinOid::TIMESTAMPTZOID => {
             (8, b'd', true)
         }
         BuiltinOid::NAMEOID => (64, b'c', false),
+        BuiltinOid::UUIDOID => (16, b'c', false),
+        BuiltinOid::INTERVALOID => (16, b'd', false),
+        BuiltinOid::TIDOID => (6, b's', false),
         BuiltinOid::CSTRINGOID => (-2, b'c', false),
         BuiltinOid::PATHOID => (-1, b'd', false),
         _ => (-1, b'i', false),
@@ -290,6 +293,10 @@ impl Host for FakeHost {
 
     fn log(&self, _: &str) -> Result<()> {
         Ok(())
+    }
+
+    fn type_layout(&self, _: u32) -> Result<TypeLayout> {
+        Ok(TypeLayout { len: -1, byval: false, utf8: true })
     }
 
     fn collation(&self, _: u32) -> Result<CollationFlags> {

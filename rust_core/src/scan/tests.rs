@@ -6,7 +6,8 @@ use std::task::{Context, Poll};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{
-    Decimal128Type, Field, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, Schema, SchemaRef, UInt32Type,
+    DataType, Decimal128Type, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema,
+    SchemaRef, UInt32Type,
 };
 use datafusion::common::Result as DataFusionResult;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
@@ -22,7 +23,11 @@ use super::decoder::PageDecoder;
 use super::testing::*;
 use super::*;
 use crate::error::{Error, Result, sqlstate};
-use crate::host::Attribute;
+use crate::host::{Attribute, TypeLayout};
+
+fn layout(attribute: &Attribute) -> TypeLayout {
+    TypeLayout { len: attribute.attlen, byval: attribute.attbyval, utf8: true }
+}
 
 /// Columns for the attributes with these numbers (from 1).
 fn columns(attributes: &[Attribute], numbers: &[u32]) -> (Vec<ScanColumn>, SchemaRef) {
@@ -30,13 +35,12 @@ fn columns(attributes: &[Attribute], numbers: &[u32]) -> (Vec<ScanColumn>, Schem
         .iter()
         .map(|&attno| {
             let attribute = &attributes[attno as usize - 1];
-            ScanColumn { attno, typid: attribute.typid, typmod: attribute.typmod, name: format!("c{attno}") }
+            let layout = layout(attribute);
+            ScanColumn { attno, typid: attribute.typid, typmod: attribute.typmod, name: format!("c{attno}"), layout }
         })
         .collect();
-    let fields: Vec<Field> = columns
-        .iter()
-        .map(|column| Field::new(&column.name, arrow_type(column.typid, column.typmod).unwrap(), true))
-        .collect();
+    let fields: Vec<Field> =
+        columns.iter().map(|column| Field::new(&column.name, column.arrow_type().unwrap(), true)).collect();
     (columns, Arc::new(Schema::new(fields)))
 }
 
@@ -343,7 +347,8 @@ fn table() -> impl Strategy<Value = (Vec<Attribute>, Vec<Vec<Value>>)> {
 }
 
 fn readable(attributes: &[Attribute]) -> Vec<u32> {
-    (1..).zip(attributes).filter(|(_, at)| arrow_type(at.typid, at.typmod).is_ok()).map(|(number, _)| number).collect()
+    let readable = |attribute: &Attribute| arrow_type(attribute.typid, attribute.typmod, layout(attribute)).is_ok();
+    (1..).zip(attributes).filter(|(_, attribute)| readable(attribute)).map(|(number, _)| number).collect()
 }
 
 /// The stored form of what an array has in a row, in the terms of `Value`.
@@ -357,6 +362,8 @@ fn found(array: &dyn Array, row: usize, oid: u32) -> Value {
         Ok(BuiltinOid::INT4OID) => Value::int4(array.as_primitive::<Int32Type>().value(row)),
         Ok(BuiltinOid::INT8OID) => Value::int8(array.as_primitive::<Int64Type>().value(row)),
         Ok(BuiltinOid::NUMERICOID) => Value::numeric(array.as_primitive::<Decimal128Type>().value(row), 4),
+        Ok(BuiltinOid::NAMEOID) => Value::Fixed(array.as_fixed_size_binary().value(row).to_vec()),
+        Ok(BuiltinOid::PATHOID) => Value::Short(array.as_binary::<i32>().value(row).to_vec()),
         _ => Value::Short(array.as_string::<i32>().value(row).into()),
     }
 }
@@ -562,9 +569,96 @@ fn few_wide_rows_make_a_batch() {
 
 #[test]
 fn types_without_a_place_in_a_plan_are_refused() {
-    for (oid, typmod) in [(1700, -1), (1700, numeric_typmod(39, 2)), (1700, numeric_typmod(5, 0x7FF)), (3802, -1)] {
-        assert!(arrow_type(oid, typmod).is_err());
-        let column = ScanColumn { attno: 1, typid: oid, typmod, name: "x".into() };
+    let varlena = TypeLayout { len: -1, byval: false, utf8: true };
+    for (oid, layout) in [(2249, varlena), (2275, TypeLayout { len: -2, ..varlena })] {
+        assert!(arrow_type(oid, -1, layout).is_err());
+        let column = ScanColumn { attno: 1, typid: oid, typmod: -1, name: "x".into(), layout };
         assert!(HeapScanExec::try_new(0, "t".into(), vec![column]).is_err());
     }
+}
+
+#[test]
+fn opaque_types() {
+    let oids = [
+        BuiltinOid::CHAROID,
+        BuiltinOid::TIDOID,
+        BuiltinOid::UUIDOID,
+        BuiltinOid::INTERVALOID,
+        BuiltinOid::NAMEOID,
+        BuiltinOid::JSONBOID,
+        BuiltinOid::NUMERICOID,
+    ];
+    let attributes: Vec<_> = oids.iter().map(|&oid| attribute(oid, -1)).collect();
+    let fixed = |byte, length| Value::Fixed(vec![byte; length]);
+    let numeric = numeric::encode(-150, 2).payload().to_vec();
+    let rows = [
+        vec![
+            fixed(0xFF, 1),
+            fixed(1, 6),
+            fixed(2, 16),
+            fixed(3, 16),
+            fixed(4, 64),
+            Value::Short(vec![5, 0xFF]),
+            Value::Short(numeric.clone()),
+        ],
+        vec![Value::Null; 7],
+        vec![
+            fixed(65, 1),
+            fixed(6, 6),
+            fixed(7, 16),
+            Value::Null,
+            fixed(8, 64),
+            Value::External(0),
+            Value::Compressed(vec![0x00, 0xD0]),
+        ],
+    ];
+    let mut host = host_with(attributes, &rows);
+    host.toast.insert(0, vec![9; 5000]);
+    let batch = decode(&host, &(1..=7).collect::<Vec<_>>()).unwrap();
+    let int1s: Vec<_> = batch.column(0).as_primitive::<Int8Type>().iter().collect();
+    assert_eq!(int1s, [Some(-1), None, Some(65)]);
+    let widths = [6, 16, 16, 64];
+    let expected =
+        [[Some(1), None, Some(6)], [Some(2), None, Some(7)], [Some(3), None, None], [Some(4), None, Some(8)]];
+    for (column, (width, expected)) in widths.into_iter().zip(expected).enumerate() {
+        let array = batch.column(column + 1).as_fixed_size_binary();
+        let found: Vec<_> = array.iter().map(|value| value.map(<[u8]>::to_vec)).collect();
+        assert_eq!(found, expected.map(|byte| byte.map(|byte: u8| vec![byte; width])), "{width}");
+    }
+    let payloads = |column: usize| -> Vec<_> {
+        batch.column(column).as_binary::<i32>().iter().map(|value| value.map(<[u8]>::to_vec)).collect()
+    };
+    assert_eq!(payloads(5), [Some(vec![5, 0xFF]), None, Some(vec![9; 5000])]);
+    assert_eq!(payloads(6), [Some(numeric), None, Some(vec![0x00, 0xD0])]);
+}
+
+#[test]
+fn missing_values_of_opaque_types() {
+    let mut attributes = vec![attribute(BuiltinOid::INT4OID, -1)];
+    let uuid = [7u8; 16];
+    let json = [&[(4 << 1) | 1][..], b"{}\0"].concat();
+    for (oid, datum) in [
+        (BuiltinOid::CHAROID, u64::from(b'x')),
+        (BuiltinOid::UUIDOID, uuid.as_ptr() as u64),
+        (BuiltinOid::JSONBOID, json.as_ptr() as u64),
+    ] {
+        attributes.push(Attribute { missing_value: datum, missing_isnull: false, ..attribute(oid, -1) });
+    }
+    let host = host_with(attributes, &[vec![Value::int4(1)]]);
+    let batch = decode(&host, &[2, 3, 4]).unwrap();
+    assert_eq!(batch.column(0).as_primitive::<Int8Type>().value(0), b'x' as i8);
+    assert_eq!(batch.column(1).as_fixed_size_binary().value(0), uuid);
+    assert_eq!(batch.column(2).as_binary::<i32>().value(0), b"{}\0");
+}
+
+#[test]
+fn text_of_another_encoding_is_bytes() {
+    let attributes = vec![attribute(BuiltinOid::TEXTOID, -1)];
+    let host = host_with(attributes, &[vec![Value::Short(vec![0xE4])]]);
+    let (mut columns, _) = columns(&host.attributes, &[1]);
+    columns[0].layout.utf8 = false;
+    let schema = Arc::new(Schema::new(vec![Field::new("c1", DataType::Binary, true)]));
+    let mut decoder = PageDecoder::new(&host, &host.attributes, &columns, schema, 8192).unwrap();
+    decoder.push(&host, host.pages[0].page()).unwrap();
+    assert_eq!(decoder.finish().unwrap().column(0).as_binary::<i32>().value(0), [0xE4]);
 }

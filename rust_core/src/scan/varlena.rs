@@ -61,11 +61,11 @@ pub fn parse(bytes: &[u8]) -> Option<Varlena<'_>> {
     })
 }
 
-/// The payload of the varlena in memory at `datum`, detoasted if need be. XX000 when it is malformed.
+/// The varlena in memory at `datum`, taken apart. XX000 when it is malformed.
 ///
 /// # Safety
-/// `datum` points at a complete varlena.
-pub(crate) unsafe fn load(host: &dyn Host, datum: *const u8) -> Result<Vec<u8>> {
+/// `datum` points at a complete varlena that lives for `'a`.
+pub(crate) unsafe fn at<'a>(datum: *const u8) -> Result<Varlena<'a>> {
     let malformed = || Error::internal("a value in memory is malformed");
     // SAFETY: each header form says, within the bytes that are read here, how long the whole is.
     let whole = unsafe {
@@ -77,7 +77,16 @@ pub(crate) unsafe fn load(host: &dyn Host, datum: *const u8) -> Result<Vec<u8>> 
         let size = size(std::slice::from_raw_parts(datum, header)).ok_or_else(malformed)?;
         std::slice::from_raw_parts(datum, size)
     };
-    match parse(whole).ok_or_else(malformed)? {
+    parse(whole).ok_or_else(malformed)
+}
+
+/// The payload of the varlena in memory at `datum`, detoasted if need be. XX000 when it is malformed.
+///
+/// # Safety
+/// `datum` points at a complete varlena.
+pub(crate) unsafe fn load(host: &dyn Host, datum: *const u8) -> Result<Vec<u8>> {
+    // SAFETY: the caller's promise.
+    match unsafe { at(datum)? } {
         Varlena::Plain(payload) => Ok(payload.to_vec()),
         Varlena::Toasted(whole) => {
             let mut plain = Vec::new();
