@@ -20,7 +20,7 @@ use prost::Message;
 
 use super::functions;
 use crate::error::{Error, Result};
-use crate::host::{Attribute, CollationFlags, Host, Page, Receive, Send};
+use crate::host::{Attribute, CollationFlags, Host, Page, Receive, Send, TypeLayout};
 
 /// pg_collation's default, which the fake host takes for a linguistic one.
 pub const DEFAULT_COLLATION: u32 = 100;
@@ -31,7 +31,28 @@ pub const BROKEN_COLLATION: u32 = 70_001;
 
 pub type NodePtr = *const Node;
 
-/// Answers about collations, and detoasts to "detoasted".
+/// An enum type of the user's.
+pub const ENUM: Oid = Oid::from_u32(70_010);
+
+/// pg_type's length and by-value of a type; what is not listed is a varlena.
+pub fn layout(typid: Oid, utf8: bool) -> TypeLayout {
+    let (len, byval) = match typid {
+        pg_sys::BOOLOID | pg_sys::CHAROID => (1, true),
+        pg_sys::INT2OID => (2, true),
+        pg_sys::INT4OID | pg_sys::DATEOID | pg_sys::FLOAT4OID | pg_sys::OIDOID | pg_sys::REGCLASSOID | ENUM => {
+            (4, true)
+        }
+        pg_sys::INT8OID | pg_sys::FLOAT8OID | pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID => (8, true),
+        pg_sys::TIMEOID | pg_sys::MONEYOID => (8, true),
+        pg_sys::UUIDOID | pg_sys::INTERVALOID => (16, false),
+        pg_sys::NAMEOID => (64, false),
+        pg_sys::CSTRINGOID => (-2, false),
+        _ => (-1, false),
+    };
+    TypeLayout { len, byval, utf8 }
+}
+
+/// Answers about types and collations, and detoasts to "detoasted".
 pub struct FakeHost;
 
 impl Host for FakeHost {
@@ -65,6 +86,9 @@ impl Host for FakeHost {
     }
     fn log(&self, _: &str) -> Result<()> {
         Ok(())
+    }
+    fn type_layout(&self, typid: u32) -> Result<TypeLayout> {
+        Ok(layout(Oid::from(typid), true))
     }
     fn collation(&self, collation: u32) -> Result<CollationFlags> {
         match collation {
@@ -195,10 +219,15 @@ pub fn short_varlena(payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A constant of these bytes, header included.
+/// A constant of these bytes, header included where the type has one.
 pub fn by_reference(typid: Oid, varlena: Vec<u8>) -> NodePtr {
     let pointer = Box::leak(varlena.into_boxed_slice()).as_ptr();
     constant(typid, Datum::from(pointer as usize), false, false)
+}
+
+/// An interval as it lies in memory.
+pub fn interval(months: i32, days: i32, microseconds: i64) -> Vec<u8> {
+    [&microseconds.to_le_bytes()[..], &days.to_le_bytes(), &months.to_le_bytes()].concat()
 }
 
 pub fn text(value: &str) -> NodePtr {
@@ -214,6 +243,7 @@ pub fn numeric_payload(value: &str) -> Vec<u8> {
     let special = match value {
         "NaN" => Some(0xc000u16),
         "Infinity" => Some(0xd000),
+        "-Infinity" => Some(0xf000),
         _ => None,
     };
     if let Some(header) = special {
@@ -283,6 +313,79 @@ pub fn op(function: u32, collation: u32, args: &[NodePtr]) -> NodePtr {
         args: list(args),
         ..Default::default()
     })
+}
+
+/// A function's call under a collation.
+pub fn collated(function: u32, collation: u32, args: &[NodePtr]) -> NodePtr {
+    leak(pg_sys::FuncExpr {
+        xpr: expr(NodeTag::T_FuncExpr),
+        funcid: Oid::from(function),
+        inputcollid: Oid::from(collation),
+        args: list(args),
+        ..Default::default()
+    })
+}
+
+/// CASE; with an argument, `case_test` stands for it in the conditions.
+pub fn case(argument: Option<NodePtr>, branches: &[(NodePtr, NodePtr)], default: NodePtr) -> NodePtr {
+    let when = |(condition, result): &(NodePtr, NodePtr)| {
+        leak(pg_sys::CaseWhen {
+            xpr: expr(NodeTag::T_CaseWhen),
+            expr: condition.cast_mut().cast(),
+            result: result.cast_mut().cast(),
+            ..Default::default()
+        })
+    };
+    leak(pg_sys::CaseExpr {
+        xpr: expr(NodeTag::T_CaseExpr),
+        arg: argument.map_or(std::ptr::null_mut(), |argument| argument.cast_mut().cast()),
+        args: list(&branches.iter().map(when).collect::<Vec<_>>()),
+        defresult: default.cast_mut().cast(),
+        ..Default::default()
+    })
+}
+
+pub fn case_test(typid: Oid) -> NodePtr {
+    leak(pg_sys::CaseTestExpr { xpr: expr(NodeTag::T_CaseTestExpr), typeId: typid, ..Default::default() })
+}
+
+pub fn coalesce(args: &[NodePtr]) -> NodePtr {
+    leak(pg_sys::CoalesceExpr { xpr: expr(NodeTag::T_CoalesceExpr), args: list(args), ..Default::default() })
+}
+
+/// NULLIF or IS DISTINCT FROM, by an equality function.
+fn by_equality(tag: NodeTag, function: u32, collation: u32, args: &[NodePtr]) -> NodePtr {
+    leak(pg_sys::OpExpr {
+        xpr: expr(tag),
+        opfuncid: Oid::from(function),
+        inputcollid: Oid::from(collation),
+        args: list(args),
+        ..Default::default()
+    })
+}
+
+pub fn null_if(function: u32, collation: u32, args: &[NodePtr]) -> NodePtr {
+    by_equality(NodeTag::T_NullIfExpr, function, collation, args)
+}
+
+pub fn distinct(function: u32, collation: u32, args: &[NodePtr]) -> NodePtr {
+    by_equality(NodeTag::T_DistinctExpr, function, collation, args)
+}
+
+pub fn min_max(op: pg_sys::MinMaxOp::Type, typid: Oid, collation: u32, args: &[NodePtr]) -> NodePtr {
+    leak(pg_sys::MinMaxExpr {
+        xpr: expr(NodeTag::T_MinMaxExpr),
+        minmaxtype: typid,
+        inputcollid: Oid::from(collation),
+        op,
+        args: list(args),
+        ..Default::default()
+    })
+}
+
+pub fn interval_const(month: i32, day: i32, time: i64) -> NodePtr {
+    let interval = Box::leak(Box::new(pg_sys::Interval { time, day, month }));
+    constant(pg_sys::INTERVALOID, Datum::from(std::ptr::from_ref(interval) as usize), false, false)
 }
 
 /// As the planner makes one from an equivalence class: without its function.

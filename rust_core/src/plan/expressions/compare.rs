@@ -5,10 +5,12 @@
 //! | --- | --- |
 //! | integers | the wider width; a constant that fits takes the column's |
 //! | floats | the wider width, -0 as 0, every NaN as one that is above all |
-//! | numeric | one precision and scale; NaN is above all as it lies |
-//! | text | as it is |
+//! | numeric | one precision and scale, NaN above all as it lies; else bytes in the numeric's order |
+//! | text, name | as it is |
 //! | char(n) | without trailing blanks |
 //! | date with timestamp | the timestamp |
+//! | interval | its span |
+//! | other types | as they are |
 
 use std::sync::Arc;
 
@@ -22,7 +24,8 @@ use super::compute::widened;
 use super::operators::{Class, Operation};
 use super::{TranslateError, Typed, decline};
 use crate::error::Error;
-use crate::plan::functions::{Function, numeric};
+use crate::plan::functions::{Function, interval, numeric};
+use crate::plan::types::Decline;
 
 pub(super) fn compare(class: Class, op: Operator, left: Typed, right: Typed) -> Result<Typed, TranslateError> {
     let [left, right] = unify_two(class, left, right)?;
@@ -54,51 +57,59 @@ fn unify(class: Class, operands: Vec<Typed>) -> Result<Vec<Typed>, TranslateErro
         operands.into_iter().map(change).collect::<Result<Vec<_>, _>>()
     };
     let unified = match class {
-        Class::Plain | Class::Text => operands,
+        Class::Plain | Class::Text | Class::Name => operands,
         Class::Bpchar => each(operands, &|text| match text.data_type {
-            DataType::Utf8 => Typed::call(Function::BpcharTrim, vec![text], DataType::Utf8, false),
-            _ => decline("a comparison of these types is not supported"),
+            DataType::Utf8 | DataType::Binary => {
+                let data_type = text.data_type.clone();
+                Typed::call(Function::BpcharTrim, vec![text], data_type, false)
+            }
+            _ => Err(unlike().into()),
         })?,
         Class::Integer => integers(operands)?,
         Class::Float => {
-            let common = common(&operands, wider)?;
+            let common = common(&operands, wider).ok_or_else(unlike)?;
             each(operands, &|value| {
                 Typed::call(Function::FloatKey, vec![widened(value, &common)?], common.clone(), false)
             })?
         }
-        Class::Numeric => {
-            let common = common(&operands, numeric::common_type)?;
-            each(operands, &|value| widened(value, &common))?
-        }
+        Class::Numeric => match common(&operands, numeric::common_type) {
+            Some(common) => each(operands, &|value| widened(value, &common))?,
+            None => each(operands, &|value| match value.data_type {
+                DataType::Binary | DataType::Decimal128(..) => {
+                    Typed::call(Function::NumericOrder, vec![value], DataType::Binary, false)
+                }
+                _ => Err(unlike().into()),
+            })?,
+        },
         Class::DateTimestamp => each(operands, &|value| match value.data_type {
             DataType::Int32 => Typed::call(Function::DateTimestamp, vec![value], DataType::Int64, false),
             _ => Ok(value),
         })?,
+        Class::Interval => each(operands, &|value| match value.data_type {
+            interval::INTERVAL => Typed::call(Function::IntervalOrder, vec![value], interval::SPAN, false),
+            _ => Err(unlike().into()),
+        })?,
     };
     let same = unified.windows(2).all(|pair| pair[0].data_type == pair[1].data_type);
-    if same { Ok(unified) } else { decline("a comparison of these types is not supported") }
+    if same { Ok(unified) } else { Err(unlike().into()) }
 }
 
-fn common(
-    operands: &[Typed],
-    rule: impl Fn(&DataType, &DataType) -> Option<DataType>,
-) -> Result<DataType, TranslateError> {
+/// The type that `rule` finds for all operands.
+fn common(operands: &[Typed], rule: impl Fn(&DataType, &DataType) -> Option<DataType>) -> Option<DataType> {
     let mut types = operands.iter().map(|operand| operand.data_type.clone());
     let first = types.next().and_then(|first| rule(&first, &first));
-    match types.fold(first, |common, next| rule(&common?, &next)) {
-        Some(common) => Ok(common),
-        None if operands.iter().all(|operand| matches!(operand.data_type, DataType::Decimal128(..))) => {
-            decline("a numeric comparison that may need more than 38 digits is not supported")
-        }
-        None => decline("a comparison of these types is not supported"),
-    }
+    types.fold(first, |common, next| rule(&common?, &next))
+}
+
+fn unlike() -> Decline {
+    Decline::new("a comparison of these types is not supported")
 }
 
 /// A column of int4 is not widened for the sake of a constant that PostgreSQL holds as int8.
 fn integers(operands: Vec<Typed>) -> Result<Vec<Typed>, TranslateError> {
-    let all = common(&operands, wider)?;
+    let all = common(&operands, wider).ok_or_else(unlike)?;
     let variable: Vec<_> = operands.iter().filter(|operand| operand.as_literal().is_none()).cloned().collect();
-    let narrow = if variable.is_empty() { all.clone() } else { common(&variable, wider)? };
+    let narrow = if variable.is_empty() { all.clone() } else { common(&variable, wider).ok_or_else(unlike)? };
     let fits = |operand: &Typed| operand.as_literal().is_none_or(|value| integer(value, &narrow).is_some());
     let common = if operands.iter().all(fits) { narrow } else { all };
     operands

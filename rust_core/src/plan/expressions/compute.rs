@@ -1,26 +1,32 @@
 //! Arithmetic and casts: which function of ours gives PostgreSQL's result, over which types.
 
 use arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
 use pgrx_pg_sys as pg_sys;
 use pgrx_pg_sys::Oid;
 
 use super::operators::Arithmetic;
 use super::{TranslateError, Typed, compare, decline};
+use crate::host::Host;
 use crate::plan::functions::{Function, numeric};
+use crate::plan::types::arrow_type;
 
-/// Binary-coercible casts that leave the value as it is: those among the text types.
-pub(super) fn relabelled(argument: Typed, to: Oid) -> Result<Typed, TranslateError> {
-    match to {
-        pg_sys::TEXTOID | pg_sys::VARCHAROID | pg_sys::BPCHAROID if argument.data_type == DataType::Utf8 => {
-            Ok(argument)
-        }
-        _ => decline(format!("a cast to the type with OID {} is not supported", to.to_u32())),
+/// Binary-coercible casts: PostgreSQL's value stays as it is, and so does ours where both types lie alike in a plan.
+pub(super) fn relabelled(host: &dyn Host, argument: Typed, to: Oid) -> Result<Typed, TranslateError> {
+    let fits = match (to, &argument.data_type) {
+        // One value lies in several ways, by its declared precision; what computes with it goes by how it does.
+        (pg_sys::NUMERICOID, DataType::Decimal128(..) | DataType::Binary) => true,
+        (_, found) => arrow_type(to, -1, host.type_layout(to.to_u32())?).is_ok_and(|expected| expected == *found),
+    };
+    match fits {
+        true => Ok(argument),
+        false => decline(format!("a cast to the type with OID {} is not supported", to.to_u32())),
     }
 }
 
 pub(super) fn cast(function: Function, argument: Typed, raises: bool) -> Result<Typed, TranslateError> {
     let to = match (function, &argument.data_type) {
-        (Function::BpcharTrim, DataType::Utf8) => DataType::Utf8,
+        (Function::BpcharTrim, DataType::Utf8 | DataType::Binary) => argument.data_type.clone(),
         // As many digits as the integer can have.
         (Function::Numeric, DataType::Int16) => DataType::Decimal128(5, 0),
         (Function::Numeric, DataType::Int32) => DataType::Decimal128(10, 0),
@@ -79,7 +85,19 @@ pub(super) fn arithmetic(op: Arithmetic, left: Typed, right: Typed) -> Result<Ty
         (Arithmetic::Div, false) => Function::FloatDiv,
         (Arithmetic::Mod, false) => return decline("the remainder of floating-point values is not supported"),
     };
-    Typed::call(function, vec![widened(left, &common)?, widened(right, &common)?], common, true)
+    let raises = !divides_safely(op, &right);
+    Typed::call(function, vec![widened(left, &common)?, widened(right, &common)?], common, raises)
+}
+
+/// Is it a division of an integer by a constant that divides every integer?
+fn divides_safely(op: Arithmetic, right: &Typed) -> bool {
+    let divisor = match right.as_literal() {
+        Some(ScalarValue::Int16(Some(divisor))) => i64::from(*divisor),
+        Some(ScalarValue::Int32(Some(divisor))) => i64::from(*divisor),
+        Some(ScalarValue::Int64(Some(divisor))) => *divisor,
+        _ => return false,
+    };
+    matches!(op, Arithmetic::Div | Arithmetic::Mod) && divisor != 0 && divisor != -1
 }
 
 pub(super) fn negate(argument: Typed) -> Result<Typed, TranslateError> {

@@ -2,6 +2,7 @@
 //!
 //! They come from the planner, well-formed, but every offset is checked all the same.
 
+use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use pgrx_pg_sys as pg_sys;
 use pgrx_pg_sys::Oid;
@@ -9,7 +10,7 @@ use pgrx_pg_sys::Oid;
 use super::{TranslateError, decline};
 use crate::error::Error;
 use crate::host::Host;
-use crate::plan::types::{Decline, MAX_DIGITS, NUMERIC_NAN, arrow_type, unsupported};
+use crate::plan::types::{Decline, MAX_DIGITS, NUMERIC_NAN, TypeLayout, arrow_type, unsupported};
 use crate::scan::numeric::{self, NumericValue};
 use crate::scan::varlena::{self, Varlena};
 
@@ -18,75 +19,94 @@ use crate::scan::varlena::{self, Varlena};
 /// # Safety
 /// `constant` is well-formed: a by-reference value points at what its type says.
 pub(super) unsafe fn scalar(host: &dyn Host, constant: &pg_sys::Const) -> Result<ScalarValue, TranslateError> {
+    let values = Values::of(host, constant.consttype)?;
     if constant.constisnull {
-        return null(constant.consttype);
+        return values.null();
     }
     let datum = constant.constvalue;
-    if constant.constbyval {
-        return by_value(constant.consttype, datum.value() as u64);
+    if values.layout.byval {
+        return values.by_value(datum.value() as u64);
     }
-    match constant.consttype {
-        pg_sys::TEXTOID | pg_sys::VARCHAROID | pg_sys::BPCHAROID | pg_sys::NUMERICOID => {
-            // SAFETY: the caller's promise; these types are varlenas.
+    match usize::try_from(values.layout.len) {
+        Ok(length) => {
+            // SAFETY: the caller's promise; values of this type have this length.
+            let bytes = unsafe { std::slice::from_raw_parts(datum.cast_mut_ptr::<u8>(), length) };
+            values.by_reference(bytes)
+        }
+        Err(_) => {
+            // SAFETY: the caller's promise; C strings have no type in a plan, so this is a varlena.
             let payload = unsafe { varlena::load(host, datum.cast_mut_ptr())? };
-            by_reference(constant.consttype, &payload)
+            values.by_reference(&payload)
         }
-        other => Err(unsupported(other).into()),
     }
 }
 
-/// NULL of a type.
-fn null(typid: Oid) -> Result<ScalarValue, TranslateError> {
-    match typid {
-        pg_sys::NUMERICOID => Ok(ScalarValue::Decimal128(None, 1, 0)),
-        _ => Ok(ScalarValue::try_new_null(&arrow_type(typid, -1)?).map_err(Error::from)?),
+/// The values of one type.
+struct Values {
+    typid: Oid,
+    layout: TypeLayout,
+    /// As a column of the type would be; a numeric that fits is a decimal instead.
+    data_type: DataType,
+}
+
+impl Values {
+    fn of(host: &dyn Host, typid: Oid) -> Result<Self, TranslateError> {
+        let layout = host.type_layout(typid.to_u32())?;
+        Ok(Self { typid, layout, data_type: arrow_type(typid, -1, layout)? })
     }
-}
 
-/// A by-value Datum: the value in its low bytes, as on a 64-bit machine.
-fn by_value(typid: Oid, datum: u64) -> Result<ScalarValue, TranslateError> {
-    Ok(match typid {
-        pg_sys::BOOLOID => ScalarValue::Boolean(Some(datum as u8 != 0)),
-        pg_sys::INT2OID => ScalarValue::Int16(Some(datum as i16)),
-        pg_sys::INT4OID | pg_sys::DATEOID => ScalarValue::Int32(Some(datum as i32)),
-        pg_sys::INT8OID | pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID => ScalarValue::Int64(Some(datum as i64)),
-        pg_sys::OIDOID => ScalarValue::UInt32(Some(datum as u32)),
-        pg_sys::FLOAT4OID => ScalarValue::Float32(Some(f32::from_bits(datum as u32))),
-        pg_sys::FLOAT8OID => ScalarValue::Float64(Some(f64::from_bits(datum))),
-        other => return Err(unsupported(other).into()),
-    })
-}
-
-fn by_reference(typid: Oid, payload: &[u8]) -> Result<ScalarValue, TranslateError> {
-    match typid {
-        pg_sys::NUMERICOID => {
-            let (value, precision, scale) = numeric_constant(payload)?;
-            Ok(ScalarValue::Decimal128(Some(value), precision, scale))
+    fn null(&self) -> Result<ScalarValue, TranslateError> {
+        match self.typid {
+            pg_sys::NUMERICOID => Ok(ScalarValue::Decimal128(None, 1, 0)),
+            _ => Ok(ScalarValue::try_new_null(&self.data_type).map_err(Error::from)?),
         }
-        _ => match std::str::from_utf8(payload) {
-            Ok(text) => Ok(ScalarValue::Utf8(Some(text.into()))),
-            Err(_) => decline("a text constant that is not UTF-8 is not supported"),
-        },
+    }
+
+    /// Of a by-value Datum: the value in its low bytes, as on a 64-bit machine.
+    fn by_value(&self, datum: u64) -> Result<ScalarValue, TranslateError> {
+        Ok(match self.data_type {
+            DataType::Boolean => ScalarValue::Boolean(Some(datum as u8 != 0)),
+            DataType::Int8 => ScalarValue::Int8(Some(datum as i8)),
+            DataType::Int16 => ScalarValue::Int16(Some(datum as i16)),
+            DataType::Int32 => ScalarValue::Int32(Some(datum as i32)),
+            DataType::Int64 => ScalarValue::Int64(Some(datum as i64)),
+            DataType::UInt32 => ScalarValue::UInt32(Some(datum as u32)),
+            DataType::Float32 => ScalarValue::Float32(Some(f32::from_bits(datum as u32))),
+            DataType::Float64 => ScalarValue::Float64(Some(f64::from_bits(datum))),
+            _ => return Err(unsupported(self.typid).into()),
+        })
+    }
+
+    /// Of the bytes of a value without varlena header.
+    fn by_reference(&self, bytes: &[u8]) -> Result<ScalarValue, TranslateError> {
+        match self.data_type {
+            DataType::Binary if self.typid == pg_sys::NUMERICOID => Ok(match numeric_constant(bytes)? {
+                Some((value, precision, scale)) => ScalarValue::Decimal128(Some(value), precision, scale),
+                None => ScalarValue::Binary(Some(bytes.into())),
+            }),
+            DataType::Binary => Ok(ScalarValue::Binary(Some(bytes.into()))),
+            DataType::FixedSizeBinary(width) => Ok(ScalarValue::FixedSizeBinary(width, Some(bytes.into()))),
+            DataType::Utf8 => match std::str::from_utf8(bytes) {
+                Ok(text) => Ok(ScalarValue::Utf8(Some(text.into()))),
+                Err(_) => decline("a text constant that is not UTF-8 is not supported"),
+            },
+            _ => Err(unsupported(self.typid).into()),
+        }
     }
 }
 
-/// A numeric as (digits without the point, precision, scale).
-fn numeric_constant(payload: &[u8]) -> Result<(i128, u8, i8), Decline> {
-    let large = || Decline::new("a numeric constant of more than 38 digits is not supported");
-    match numeric::decode_any(payload) {
-        None => Err(Decline::new("a malformed numeric constant is not supported")),
-        Some(NumericValue::NaN) => Ok((NUMERIC_NAN, 1, 0)),
-        Some(NumericValue::Infinity { .. }) => Err(Decline::new("an infinite numeric constant is not supported")),
-        Some(NumericValue::Finite { unscaled: None, .. }) => Err(large()),
+/// A numeric as (digits without the point, precision, scale); None for one that no Decimal128 holds.
+fn numeric_constant(payload: &[u8]) -> Result<Option<(i128, u8, i8)>, Decline> {
+    Ok(match numeric::decode_any(payload) {
+        None => return Err(Decline::new("a malformed numeric constant is not supported")),
+        Some(NumericValue::NaN) => Some((NUMERIC_NAN, 1, 0)),
+        Some(NumericValue::Infinity { .. } | NumericValue::Finite { unscaled: None, .. }) => None,
         Some(NumericValue::Finite { unscaled: Some(value), scale }) => {
             let digits = value.unsigned_abs().checked_ilog10().map_or(1, |digits| digits + 1);
             let precision = digits.max(scale);
-            if precision > u32::from(MAX_DIGITS) {
-                return Err(large());
-            }
-            Ok((value, precision as u8, scale as i8))
+            (precision <= u32::from(MAX_DIGITS)).then_some((value, precision as u8, scale as i8))
         }
-    }
+    })
 }
 
 /// The elements of an array Const, flattened; None for a NULL array.
@@ -105,7 +125,7 @@ pub(super) unsafe fn elements(
     }
     // SAFETY: the caller's promise; an array is a varlena.
     let payload = unsafe { varlena::load(host, constant.constvalue.cast_mut_ptr())? };
-    array(&payload).map(Some)
+    array(host, &payload).map(Some)
 }
 
 /// Bytes of varlena header that array offsets count, but the payload lacks.
@@ -114,7 +134,7 @@ const ARRAY_HEADER: usize = 4;
 /// An ArrayType: ndim, dataoffset, elemtype; then ndim lengths and as many lower bounds; then, when
 /// dataoffset is not 0, a bitmap of the elements that are not NULL; then the others, aligned
 /// (utils/array.h).
-fn array(payload: &[u8]) -> Result<Vec<ScalarValue>, TranslateError> {
+fn array(host: &dyn Host, payload: &[u8]) -> Result<Vec<ScalarValue>, TranslateError> {
     let malformed = || Decline::new("a malformed array constant is not supported");
     let word = |at: usize| -> Result<u32, Decline> {
         match payload.get(at..at + 4) {
@@ -145,13 +165,18 @@ fn array(payload: &[u8]) -> Result<Vec<ScalarValue>, TranslateError> {
         0 => (ARRAY_HEADER + bitmap_start).next_multiple_of(8),
         offset => offset,
     };
-    let (length, alignment) = match elemtype {
-        pg_sys::BOOLOID => (Some(1), 1),
-        pg_sys::INT2OID => (Some(2), 2),
-        pg_sys::INT4OID | pg_sys::DATEOID | pg_sys::OIDOID | pg_sys::FLOAT4OID => (Some(4), 4),
-        pg_sys::INT8OID | pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID | pg_sys::FLOAT8OID => (Some(8), 8),
-        pg_sys::TEXTOID | pg_sys::VARCHAROID | pg_sys::BPCHAROID | pg_sys::NUMERICOID => (None, 4),
-        other => return Err(unsupported(other).into()),
+    let elements = Values::of(host, elemtype)?;
+    let (length, alignment) = match (elements.layout.byval, usize::try_from(elements.layout.len).ok()) {
+        // PostgreSQL knows no other alignment of by-value types.
+        (true, Some(length)) => (Some(length), length),
+        (_, length) => match elemtype {
+            pg_sys::UUIDOID | pg_sys::NAMEOID => (length, 1),
+            pg_sys::INTERVALOID => (length, 8),
+            pg_sys::TEXTOID | pg_sys::VARCHAROID | pg_sys::BPCHAROID | pg_sys::NUMERICOID | pg_sys::BYTEAOID => {
+                (None, 4)
+            }
+            other => return Err(unsupported(other).into()),
+        },
     };
     // Positions count the varlena header, as PostgreSQL's offsets do.
     let from = |position: usize| position.checked_sub(ARRAY_HEADER).and_then(|at| payload.get(at..));
@@ -160,7 +185,7 @@ fn array(payload: &[u8]) -> Result<Vec<ScalarValue>, TranslateError> {
         if let Some(bitmap) = bitmap {
             let byte = bitmap.get(element / 8).ok_or_else(malformed)?;
             if byte & (1 << (element % 8)) == 0 {
-                values.push(null(elemtype)?);
+                values.push(elements.null()?);
                 continue;
             }
         }
@@ -168,9 +193,14 @@ fn array(payload: &[u8]) -> Result<Vec<ScalarValue>, TranslateError> {
             Some(length) => {
                 position = position.next_multiple_of(alignment);
                 let bytes = from(position).and_then(|rest| rest.get(..length)).ok_or_else(malformed)?;
-                let mut datum = [0; 8];
-                datum[..length].copy_from_slice(bytes);
-                values.push(by_value(elemtype, u64::from_le_bytes(datum))?);
+                values.push(match elements.layout.byval {
+                    true => {
+                        let mut datum = [0; 8];
+                        datum[..length].copy_from_slice(bytes);
+                        elements.by_value(u64::from_le_bytes(datum))?
+                    }
+                    false => elements.by_reference(bytes)?,
+                });
                 position += length;
             }
             None => {
@@ -180,7 +210,7 @@ fn array(payload: &[u8]) -> Result<Vec<ScalarValue>, TranslateError> {
                 }
                 let rest = from(position).ok_or_else(malformed)?;
                 match varlena::parse(rest).ok_or_else(malformed)? {
-                    Varlena::Plain(payload) => values.push(by_reference(elemtype, payload)?),
+                    Varlena::Plain(payload) => values.push(elements.by_reference(payload)?),
                     Varlena::Toasted(_) => return decline("an array constant with toasted elements is not supported"),
                 }
                 position += varlena::size(rest).ok_or_else(malformed)?;
@@ -214,16 +244,16 @@ mod tests {
             (&[0x4000, 2], &[1], (-100_000_000, 9, 0)),
         ];
         for (header, digits, expected) in cases {
-            assert_eq!(numeric_constant(&payload(header, digits)), Ok(expected), "{header:x?} {digits:?}");
+            assert_eq!(numeric_constant(&payload(header, digits)), Ok(Some(expected)), "{header:x?} {digits:?}");
         }
-        assert_eq!(numeric_constant(&payload(&[0xc000], &[])), Ok((NUMERIC_NAN, 1, 0)));
+        assert_eq!(numeric_constant(&payload(&[0xc000], &[])), Ok(Some((NUMERIC_NAN, 1, 0))));
         for infinite in [0xd000, 0xf000] {
-            assert!(numeric_constant(&payload(&[infinite], &[])).is_err());
+            assert_eq!(numeric_constant(&payload(&[infinite], &[])), Ok(None));
         }
         let nines = [9999; 9];
-        assert_eq!(numeric_constant(&payload(&[0x8000 | 8], &nines)).map(|(value, ..)| value), Ok(10i128.pow(36) - 1));
-        assert!(numeric_constant(&payload(&[0x8000 | 9], &[9999; 10])).is_err(), "40 digits");
-        assert!(numeric_constant(&payload(&[0x8000 | 0x3f], &[1])).is_err(), "10^252");
+        assert_eq!(numeric_constant(&payload(&[0x8000 | 8], &nines)), Ok(Some((10i128.pow(36) - 1, 36, 0))));
+        assert_eq!(numeric_constant(&payload(&[0x8000 | 9], &[9999; 10])), Ok(None), "40 digits");
+        assert_eq!(numeric_constant(&payload(&[0x8000 | 0x3f], &[1])), Ok(None), "10^252");
         assert!(numeric_constant(&[0x00]).is_err());
         assert!(numeric_constant(&[]).is_err());
     }

@@ -10,6 +10,8 @@
 //! (`boolean.rs`).
 
 mod boolean;
+mod builtins;
+mod case;
 mod compare;
 mod compute;
 mod constants;
@@ -69,25 +71,28 @@ fn decline<T>(reason: impl Into<String>) -> Result<T, TranslateError> {
 
 /// Where the Vars of an expression are found in a batch.
 pub trait Columns {
-    /// A column expression of type `arrow_type(vartype, vartypmod)`.
-    fn column(&self, var: &pg_sys::Var) -> Result<Arc<dyn PhysicalExpr>, Decline>;
+    /// A column expression, and its type: that of the plan's schema, where a value may lie otherwise than
+    /// `arrow_type` would have it by the Var.
+    fn column(&self, var: &pg_sys::Var) -> Result<(Arc<dyn PhysicalExpr>, DataType), TranslateError>;
 }
 
 /// For planner checks, when there is no batch yet: every Var that a plan could carry.
-pub struct AnyColumns;
+pub struct AnyColumns<'a> {
+    pub host: &'a dyn Host,
+}
 
-impl Columns for AnyColumns {
-    fn column(&self, var: &pg_sys::Var) -> Result<Arc<dyn PhysicalExpr>, Decline> {
+impl Columns for AnyColumns<'_> {
+    fn column(&self, var: &pg_sys::Var) -> Result<(Arc<dyn PhysicalExpr>, DataType), TranslateError> {
         if var.varlevelsup > 0 {
-            return Err(Decline::new("a column of an outer query is not supported"));
+            return decline("a column of an outer query is not supported");
         }
         match var.varattno {
-            0 => return Err(Decline::new("a whole-row reference is not supported")),
-            ..0 => return Err(Decline::new("a system column is not supported")),
+            0 => return decline("a whole-row reference is not supported"),
+            ..0 => return decline("a system column is not supported"),
             _ => (),
         }
-        arrow_type(var.vartype, var.vartypmod)?;
-        Ok(Arc::new(Column::new("column", 0)))
+        let layout = self.host.type_layout(var.vartype.to_u32())?;
+        Ok((Arc::new(Column::new("column", 0)), arrow_type(var.vartype, var.vartypmod, layout)?))
     }
 }
 
@@ -159,11 +164,13 @@ static ONE_ROW: LazyLock<RecordBatch> = LazyLock::new(|| {
 pub struct Translator<'a> {
     pub host: &'a dyn Host,
     pub columns: &'a dyn Columns,
+    /// What CaseTestExpr stands for: the argument of the CASE whose condition this translates.
+    case_argument: Option<&'a Typed>,
 }
 
 impl<'a> Translator<'a> {
     pub fn new(host: &'a dyn Host, columns: &'a dyn Columns) -> Self {
-        Self { host, columns }
+        Self { host, columns, case_argument: None }
     }
 
     /// A boolean expression, three-valued as in PostgreSQL.
@@ -173,6 +180,25 @@ impl<'a> Translator<'a> {
     pub unsafe fn predicate(&self, node: *const pg_sys::Node) -> Result<Arc<dyn PhysicalExpr>, TranslateError> {
         // SAFETY: the caller's promise.
         Ok(unsafe { self.boolean(node, 0)? }.expr)
+    }
+
+    /// Whether evaluating a boolean expression can raise an ERROR; as [`predicate`](Self::predicate) otherwise.
+    ///
+    /// # Safety
+    /// As [`predicate`](Self::predicate).
+    pub unsafe fn predicate_raises(&self, node: *const pg_sys::Node) -> Result<bool, TranslateError> {
+        // SAFETY: the caller's promise.
+        Ok(unsafe { self.boolean(node, 0)? }.can_raise)
+    }
+
+    /// An expression of any type, and its type.
+    ///
+    /// # Safety
+    /// As [`predicate`](Self::predicate).
+    pub unsafe fn value(&self, node: *const pg_sys::Node) -> Result<(Arc<dyn PhysicalExpr>, DataType), TranslateError> {
+        // SAFETY: the caller's promise.
+        let value = unsafe { self.translate(node, 0)? };
+        Ok((value.expr, value.data_type))
     }
 
     /// A filter: all of `nodes`, evaluated in this order as PostgreSQL's executor does (ExecQual): a
@@ -210,21 +236,34 @@ impl<'a> Translator<'a> {
         // SAFETY: the caller's promise, for this node and for all that it points at.
         let expr = unsafe {
             match Expression::read(node)? {
-                Expression::Var(var) => Typed {
-                    expr: self.columns.column(var)?,
-                    data_type: arrow_type(var.vartype, var.vartypmod)?,
-                    can_raise: false,
-                    size: 1,
-                    guards: 0,
-                },
+                Expression::Var(var) => {
+                    let (expr, data_type) = self.columns.column(var)?;
+                    Typed { expr, data_type, can_raise: false, size: 1, guards: 0 }
+                }
                 Expression::Const(constant) => Typed::literal(constants::scalar(self.host, constant)?),
+                Expression::Call { operation: Operation::Builtin(builtin), collation, args } => {
+                    self.builtin(builtin, collation, &args, depth)?
+                }
                 Expression::Call { operation, collation, args } => {
                     let args = self.each(&args, depth)?;
                     self.call(operation, collation, args)?
                 }
+                Expression::Case { argument, branches, default } => self.case(argument, &branches, default, depth)?,
+                Expression::CaseTest => match self.case_argument {
+                    Some(argument) => argument.clone(),
+                    None => return decline("a value of an unknown CASE is not supported"),
+                },
+                Expression::Coalesce(args) => case::coalesce(self.each(&args, depth)?)?,
+                Expression::NullIf { equality, collation, args } => {
+                    self.null_if(equality, collation, self.each(&args, depth)?)?
+                }
+                Expression::Distinct { equality, collation, args } => {
+                    self.distinct(equality, collation, self.each(&args, depth)?)?
+                }
+                Expression::MinMax(expr, args) => self.min_max(expr, self.each(&args, depth)?)?,
                 Expression::Relabel(relabel) => {
                     let argument = self.translate(relabel.arg.cast(), depth + 1)?;
-                    compute::relabelled(argument, relabel.resulttype)?
+                    compute::relabelled(self.host, argument, relabel.resulttype)?
                 }
                 Expression::Connective(kind, args) => {
                     let mut operands = vec![];
@@ -291,7 +330,7 @@ impl<'a> Translator<'a> {
         op: datafusion::logical_expr::Operator,
         collation: Oid,
     ) -> Result<(), TranslateError> {
-        if !matches!(class, Class::Text | Class::Bpchar) {
+        if !matches!(class, Class::Text | Class::Bpchar | Class::Name) {
             return Ok(());
         }
         if collation == Oid::INVALID {
@@ -401,6 +440,16 @@ pub unsafe fn variables<'n>(node: *const pg_sys::Node) -> Result<Vec<&'n pg_sys:
             Expression::NullTest(test) => waiting.push(test.arg.cast()),
             Expression::BooleanTest(test) => waiting.push(test.arg.cast()),
             Expression::ArrayComparison { scalar, .. } => waiting.push(scalar),
+            Expression::Case { argument, branches, default } => {
+                waiting.push(default);
+                waiting.extend(branches.into_iter().rev().flat_map(|(condition, result)| [result, condition]));
+                waiting.extend(argument);
+            }
+            Expression::CaseTest => (),
+            Expression::Coalesce(args) | Expression::MinMax(_, args) => waiting.extend(args.into_iter().rev()),
+            Expression::NullIf { args, .. } | Expression::Distinct { args, .. } => {
+                waiting.extend(args.into_iter().rev());
+            }
         }
     }
     Ok(found)

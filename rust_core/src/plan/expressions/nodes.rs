@@ -20,6 +20,28 @@ pub(super) enum Expression<'n> {
         args: Vec<*const pg_sys::Node>,
     },
     Relabel(&'n pg_sys::RelabelType),
+    /// CASE; with an argument, its conditions refer to that by CaseTest.
+    Case {
+        argument: Option<*const pg_sys::Node>,
+        /// Condition and result.
+        branches: Vec<(*const pg_sys::Node, *const pg_sys::Node)>,
+        default: *const pg_sys::Node,
+    },
+    CaseTest,
+    Coalesce(Vec<*const pg_sys::Node>),
+    NullIf {
+        equality: Operation,
+        collation: Oid,
+        args: [*const pg_sys::Node; 2],
+    },
+    /// IS DISTINCT FROM.
+    Distinct {
+        equality: Operation,
+        collation: Oid,
+        args: [*const pg_sys::Node; 2],
+    },
+    /// GREATEST or LEAST.
+    MinMax(&'n pg_sys::MinMaxExpr, Vec<*const pg_sys::Node>),
     Connective(Connective, Vec<*const pg_sys::Node>),
     Not(*const pg_sys::Node),
     NullTest(&'n pg_sys::NullTest),
@@ -60,6 +82,35 @@ impl<'n> Expression<'n> {
                 Ok(Self::Call { operation, collation: expr.inputcollid, args: list(expr.args) })
             } else if is(NodeTag::T_RelabelType) {
                 Ok(Self::Relabel(&*node.cast()))
+            } else if is(NodeTag::T_CaseExpr) {
+                let expr: &pg_sys::CaseExpr = &*node.cast();
+                let argument = Some(expr.arg.cast_const().cast()).filter(|arg: &*const pg_sys::Node| !arg.is_null());
+                let branch = |node: *const pg_sys::Node| {
+                    if node.is_null() || node.cast::<u32>().read() != NodeTag::T_CaseWhen as u32 {
+                        return Err(Decline::new("a CASE of an unknown form is not supported"));
+                    }
+                    let when: &pg_sys::CaseWhen = &*node.cast();
+                    Ok((when.expr.cast_const().cast(), when.result.cast_const().cast()))
+                };
+                let branches = list(expr.args).into_iter().map(branch).collect::<Result<_, _>>()?;
+                Ok(Self::Case { argument, branches, default: expr.defresult.cast_const().cast() })
+            } else if is(NodeTag::T_CaseTestExpr) {
+                Ok(Self::CaseTest)
+            } else if is(NodeTag::T_CoalesceExpr) {
+                Ok(Self::Coalesce(list((*node.cast::<pg_sys::CoalesceExpr>()).args)))
+            } else if is(NodeTag::T_NullIfExpr) || is(NodeTag::T_DistinctExpr) {
+                // Both are OpExprs but for the tag.
+                let expr: &pg_sys::OpExpr = &*node.cast();
+                let (equality, collation) = (operators::of_operator(expr.opno, expr.opfuncid)?, expr.inputcollid);
+                let args = <[_; 2]>::try_from(list(expr.args))
+                    .map_err(|_| Decline::new("NULLIF or DISTINCT of other than two values is not supported"))?;
+                match is(NodeTag::T_NullIfExpr) {
+                    true => Ok(Self::NullIf { equality, collation, args }),
+                    false => Ok(Self::Distinct { equality, collation, args }),
+                }
+            } else if is(NodeTag::T_MinMaxExpr) {
+                let expr: &pg_sys::MinMaxExpr = &*node.cast();
+                Ok(Self::MinMax(expr, list(expr.args)))
             } else if is(NodeTag::T_BoolExpr) {
                 let expr: &pg_sys::BoolExpr = &*node.cast();
                 let args = list(expr.args);
@@ -116,11 +167,6 @@ unsafe fn list(list: *const pg_sys::List) -> Vec<*const pg_sys::Node> {
 fn unsupported_node(tag: u32) -> Decline {
     let names = [
         (NodeTag::T_Param, "a parameter"),
-        (NodeTag::T_CaseExpr, "CASE"),
-        (NodeTag::T_CoalesceExpr, "COALESCE"),
-        (NodeTag::T_NullIfExpr, "NULLIF"),
-        (NodeTag::T_MinMaxExpr, "GREATEST or LEAST"),
-        (NodeTag::T_DistinctExpr, "IS DISTINCT FROM"),
         (NodeTag::T_SubPlan, "a subquery in an expression"),
         (NodeTag::T_AlternativeSubPlan, "a subquery in an expression"),
         (NodeTag::T_PlaceHolderVar, "a placeholder of a subquery's output"),

@@ -9,13 +9,15 @@ use std::result::Result; // pgrx_pg_sys has a Result of its own
 
 use self::Class::*;
 use self::Operation::*;
+use super::builtins::{self, Builtin};
 use crate::plan::functions::Function;
 use crate::plan::types::Decline;
 
 /// Types that are compared alike; see `compare.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::plan) enum Class {
-    /// Both sides of one type, whose Arrow order is PostgreSQL's: bool, oid, dates and timestamps.
+    /// Both sides of one type, whose Arrow order is PostgreSQL's: bool, oid, dates, times and timestamps,
+    /// bytea, uuid, money; enums and "char", of which only equality is asked.
     Plain,
     Integer,
     Float,
@@ -23,6 +25,9 @@ pub(in crate::plan) enum Class {
     Text,
     Bpchar,
     DateTimestamp,
+    Interval,
+    /// Only equality.
+    Name,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +48,7 @@ pub(in crate::plan) enum Operation {
     Identity,
     Like { negated: bool },
     Cast { function: Function, raises: bool },
+    Builtin(Builtin),
 }
 
 /// Operator, its function, what that does. The numbers are from pg_operator, the same in all versions.
@@ -78,6 +84,42 @@ static OPERATORS: &[(u32, u32, Operation)] = &[
     (1323, F_TIMESTAMPTZ_LE, Compare(Plain, LtEq)),
     (1322, F_TIMESTAMPTZ_LT, Compare(Plain, Lt)),
     (1321, F_TIMESTAMPTZ_NE, Compare(Plain, NotEq)),
+    (1955, F_BYTEAEQ, Compare(Plain, Eq)),
+    (1960, F_BYTEAGE, Compare(Plain, GtEq)),
+    (1959, F_BYTEAGT, Compare(Plain, Gt)),
+    (1958, F_BYTEALE, Compare(Plain, LtEq)),
+    (1957, F_BYTEALT, Compare(Plain, Lt)),
+    (1956, F_BYTEANE, Compare(Plain, NotEq)),
+    (2972, F_UUID_EQ, Compare(Plain, Eq)),
+    (2977, F_UUID_GE, Compare(Plain, GtEq)),
+    (2975, F_UUID_GT, Compare(Plain, Gt)),
+    (2976, F_UUID_LE, Compare(Plain, LtEq)),
+    (2974, F_UUID_LT, Compare(Plain, Lt)),
+    (2973, F_UUID_NE, Compare(Plain, NotEq)),
+    (1108, F_TIME_EQ, Compare(Plain, Eq)),
+    (1113, F_TIME_GE, Compare(Plain, GtEq)),
+    (1112, F_TIME_GT, Compare(Plain, Gt)),
+    (1111, F_TIME_LE, Compare(Plain, LtEq)),
+    (1110, F_TIME_LT, Compare(Plain, Lt)),
+    (1109, F_TIME_NE, Compare(Plain, NotEq)),
+    (1330, F_INTERVAL_EQ, Compare(Interval, Eq)),
+    (1335, F_INTERVAL_GE, Compare(Interval, GtEq)),
+    (1334, F_INTERVAL_GT, Compare(Interval, Gt)),
+    (1333, F_INTERVAL_LE, Compare(Interval, LtEq)),
+    (1332, F_INTERVAL_LT, Compare(Interval, Lt)),
+    (1331, F_INTERVAL_NE, Compare(Interval, NotEq)),
+    (900, F_CASH_EQ, Compare(Plain, Eq)),
+    (905, F_CASH_GE, Compare(Plain, GtEq)),
+    (903, F_CASH_GT, Compare(Plain, Gt)),
+    (904, F_CASH_LE, Compare(Plain, LtEq)),
+    (902, F_CASH_LT, Compare(Plain, Lt)),
+    (901, F_CASH_NE, Compare(Plain, NotEq)),
+    (92, F_CHAREQ, Compare(Plain, Eq)),
+    (630, F_CHARNE, Compare(Plain, NotEq)),
+    (93, F_NAMEEQ, Compare(Name, Eq)),
+    (643, F_NAMENE, Compare(Name, NotEq)),
+    (3516, F_ENUM_EQ, Compare(Plain, Eq)),
+    (3517, F_ENUM_NE, Compare(Plain, NotEq)),
     (532, F_INT24EQ, Compare(Integer, Eq)),
     (542, F_INT24GE, Compare(Integer, GtEq)),
     (536, F_INT24GT, Compare(Integer, Gt)),
@@ -295,6 +337,10 @@ static CASTS: &[(u32, Operation)] = &[
     (F_NUMERIC_INT2, cast(Function::Numeric)),
     (F_NUMERIC_INT4, cast(Function::Numeric)),
     (F_NUMERIC_INT8, cast(Function::Numeric)),
+    (F_INT2_NUMERIC, checked_cast(Function::Int2)),
+    (F_INT4_NUMERIC, checked_cast(Function::Int4)),
+    (F_INT8_NUMERIC, checked_cast(Function::Int8)),
+    (F_FLOAT8_NUMERIC, cast(Function::Float8)),
     (F_TEXT_BPCHAR, cast(Function::BpcharTrim)),
 ];
 
@@ -303,7 +349,10 @@ pub(super) fn of_function(function: Oid) -> Result<Operation, Decline> {
     let function = function.to_u32();
     let operator = OPERATORS.iter().find(|(_, candidate, _)| *candidate == function).map(|(.., operation)| *operation);
     let cast = || CASTS.iter().find(|(candidate, _)| *candidate == function).map(|(_, operation)| *operation);
-    operator.or_else(cast).ok_or_else(|| Decline(format!("the function with OID {function} is not supported")))
+    operator
+        .or_else(cast)
+        .or_else(|| builtins::of_function(function).map(Builtin))
+        .ok_or_else(|| Decline(format!("the function with OID {function} is not supported")))
 }
 
 /// What an operator does.

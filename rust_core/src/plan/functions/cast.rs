@@ -1,4 +1,4 @@
-//! Casts among integers and floats, with PostgreSQL's range checks; and the date that compares as a timestamp.
+//! Casts among integers and floats, and from numeric to them, with PostgreSQL's range checks; and the date that compares as a timestamp.
 
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type};
 use datafusion::common::Result;
@@ -7,6 +7,7 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 use super::float::{overflow, underflow};
 use super::integer::out_of_range;
 use super::kernel::{unary, unexpected_type, wrong_arity};
+use super::maths;
 use crate::error::Error;
 
 /// The type that is cast to.
@@ -17,18 +18,6 @@ pub(super) enum Target {
     Int8,
     Float4,
     Float8,
-}
-
-impl Target {
-    pub(super) fn data_type(self) -> DataType {
-        match self {
-            Self::Int2 => DataType::Int16,
-            Self::Int4 => DataType::Int32,
-            Self::Int8 => DataType::Int64,
-            Self::Float4 => DataType::Float32,
-            Self::Float8 => DataType::Float64,
-        }
-    }
 }
 
 pub(super) fn invoke(target: Target, args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -42,6 +31,10 @@ pub(super) fn invoke(target: Target, args: &ScalarFunctionArgs) -> Result<Column
         (DataType::Float32, Target::Float8) => plain::<Float32Type, Float64Type>(args, f64::from),
         (DataType::Float32, _) => from_float::<Float32Type>(target, args),
         (DataType::Float64, _) => from_float::<Float64Type>(target, args),
+        (DataType::Decimal128(..), Target::Int2) => maths::numeric_to_integer::<Int16Type>(args, "smallint"),
+        (DataType::Decimal128(..), Target::Int4) => maths::numeric_to_integer::<Int32Type>(args, "integer"),
+        (DataType::Decimal128(..), Target::Int8) => maths::numeric_to_integer::<Int64Type>(args, "bigint"),
+        (DataType::Decimal128(..), Target::Float8) => maths::numeric_to_float8(args),
         (other, _) => Err(unexpected_type(&other).into()),
     }
 }
@@ -137,10 +130,10 @@ where
     }
 }
 
-const MICROSECONDS_PER_DAY: i64 = 86_400_000_000;
+pub(super) const MICROSECONDS_PER_DAY: i64 = 86_400_000_000;
 
 /// The first day (since 2000) that no timestamp reaches: 294277-01-01.
-const TIMESTAMP_END_DAY: i32 = 109_203_528 - 2_451_545;
+pub(super) const TIMESTAMP_END_DAY: i32 = 109_203_528 - 2_451_545;
 
 /// A date as a timestamp of the same order: ±infinity stay so, and a day beyond the timestamps
 /// comes after all of them but before infinity, as PostgreSQL compares it (date_cmp_timestamp_internal).

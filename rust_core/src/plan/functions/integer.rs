@@ -1,11 +1,13 @@
 //! Integer arithmetic that raises where PostgreSQL does: 22003 on overflow, 22012 on a zero divisor.
-//! Both operands have the width of the result; the translator widens them first.
+//! Both operands have the width of the result (of a shift: the first); the translator widens them first.
+
+use std::ops::{BitAnd, BitOr, BitXor, Not};
 
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Int16Type, Int32Type, Int64Type};
 use datafusion::common::Result;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 
-use super::kernel::{binary, unary, unexpected_type, wrong_arity};
+use super::kernel::{binary, mixed, unary, unexpected_type, wrong_arity};
 use crate::error::{Error, sqlstate};
 
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +18,14 @@ pub(super) enum Integer {
     Div,
     Mod,
     Neg,
+    Abs,
+    And,
+    Or,
+    Xor,
+    Not,
+    /// By an int4; of its bits count as many as the width in registers has, as the machine's shift does.
+    ShiftLeft,
+    ShiftRight,
 }
 
 /// What a width can do; the flag says that the result does not fit.
@@ -28,10 +38,13 @@ trait Width: Copy + PartialEq {
     fn mul(self, other: Self) -> (Self, bool);
     fn div(self, other: Self) -> (Self, bool);
     fn rem(self, other: Self) -> (Self, bool);
+    fn abs(self) -> (Self, bool);
+    fn shift_left(self, by: i32) -> Self;
+    fn shift_right(self, by: i32) -> Self;
 }
 
 macro_rules! width {
-    ($native:ty, $name:literal) => {
+    ($native:ty, $register:ty, $name:literal) => {
         impl Width for $native {
             const NAME: &'static str = $name;
             const ZERO: Self = 0;
@@ -59,12 +72,24 @@ macro_rules! width {
             fn rem(self, other: Self) -> (Self, bool) {
                 if other == 0 { (0, true) } else { (self.wrapping_rem(other), false) }
             }
+
+            fn abs(self) -> (Self, bool) {
+                (self.wrapping_abs(), self == Self::MIN)
+            }
+
+            fn shift_left(self, by: i32) -> Self {
+                <$register>::from(self).wrapping_shl(by as u32) as Self
+            }
+
+            fn shift_right(self, by: i32) -> Self {
+                <$register>::from(self).wrapping_shr(by as u32) as Self
+            }
         }
     };
 }
-width!(i16, "smallint");
-width!(i32, "integer");
-width!(i64, "bigint");
+width!(i16, i32, "smallint");
+width!(i32, i32, "integer");
+width!(i64, i64, "bigint");
 
 /// 22003 for a result that does not fit in the type of that name.
 pub(super) fn out_of_range(name: &str) -> Error {
@@ -88,7 +113,11 @@ pub(super) fn invoke(op: Integer, args: &ScalarFunctionArgs) -> Result<ColumnarV
 fn run<T>(op: Integer, args: &ScalarFunctionArgs) -> Result<ColumnarValue>
 where
     T: ArrowPrimitiveType,
-    T::Native: Width,
+    T::Native: Width
+        + BitAnd<Output = T::Native>
+        + BitOr<Output = T::Native>
+        + BitXor<Output = T::Native>
+        + Not<Output = T::Native>,
 {
     let overflow = |_, _| out_of_range(T::Native::NAME);
     let divide = |_, divisor| {
@@ -101,5 +130,16 @@ where
         Integer::Div => binary::<T, T>(args, Width::div, divide),
         Integer::Mod => binary::<T, T>(args, Width::rem, divide),
         Integer::Neg => unary::<T, T>(args, |v| T::Native::ZERO.sub(v), |_| out_of_range(T::Native::NAME)),
+        Integer::Abs => unary::<T, T>(args, Width::abs, |_| out_of_range(T::Native::NAME)),
+        Integer::And => binary::<T, T>(args, |left, right| (left & right, false), overflow),
+        Integer::Or => binary::<T, T>(args, |left, right| (left | right, false), overflow),
+        Integer::Xor => binary::<T, T>(args, |left, right| (left ^ right, false), overflow),
+        Integer::Not => unary::<T, T>(args, |value| (!value, false), |_| out_of_range(T::Native::NAME)),
+        Integer::ShiftLeft => {
+            mixed::<T, Int32Type, T>(args, |v, by| (v.shift_left(by), false), |_, _| out_of_range(T::Native::NAME))
+        }
+        Integer::ShiftRight => {
+            mixed::<T, Int32Type, T>(args, |v, by| (v.shift_right(by), false), |_, _| out_of_range(T::Native::NAME))
+        }
     }
 }

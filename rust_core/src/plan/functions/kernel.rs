@@ -75,8 +75,22 @@ where
     I: ArrowPrimitiveType,
     O: ArrowPrimitiveType,
 {
+    mixed::<I, I, O>(args, op, error)
+}
+
+/// As [`binary`], the arguments of two types.
+pub(super) fn mixed<I, J, O>(
+    args: &ScalarFunctionArgs,
+    op: impl Fn(I::Native, J::Native) -> (O::Native, bool),
+    error: impl Fn(I::Native, J::Native) -> Error,
+) -> Result<ColumnarValue>
+where
+    I: ArrowPrimitiveType,
+    J: ArrowPrimitiveType,
+    O: ArrowPrimitiveType,
+{
     let [left, right] = args.args.as_slice() else { return Err(wrong_arity(args.args.len()).into()) };
-    match (Operand::<I>::new(left)?, Operand::<I>::new(right)?) {
+    match (Operand::<I>::new(left)?, Operand::<J>::new(right)?) {
         (Operand::Array(left), Operand::Array(right)) => {
             let mut flagged = false;
             let values: Vec<O::Native> = left
@@ -104,7 +118,7 @@ where
             rows::<I, O>(args, left, |left| op(left, right), |left| error(left, right))
         }
         (Operand::Scalar(Some(left)), Operand::Array(right)) => {
-            rows::<I, O>(args, right, |right| op(left, right), |right| error(left, right))
+            rows::<J, O>(args, right, |right| op(left, right), |right| error(left, right))
         }
         (Operand::Scalar(Some(left)), Operand::Scalar(Some(right))) => {
             one::<O, _>(args, Some((op(left, right), (left, right))), |(left, right)| error(left, right))

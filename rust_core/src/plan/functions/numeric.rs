@@ -1,8 +1,8 @@
 //! Exact numeric arithmetic on Decimal128, within what the declared precisions can need.
 //!
 //! The translator asks for the result's type first and declines what might need more than 38 digits,
-//! so nothing here overflows. NaN ([`NUMERIC_NAN`]) is checked for in every operation: scaled or
-//! added it would become a number.
+//! so nothing here overflows. NaN and the infinities ([`NUMERIC_NAN`]) are checked for in every
+//! operation: scaled or added they would become numbers.
 
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Decimal128Type, Int16Type, Int32Type, Int64Type};
 use datafusion::common::Result;
@@ -10,7 +10,7 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 
 use super::kernel::{binary, unary, unexpected_type, wrong_arity};
 use crate::error::Error;
-use crate::plan::types::{MAX_DIGITS, NUMERIC_NAN};
+use crate::plan::types::{MAX_DIGITS, NUMERIC_INFINITY, NUMERIC_NAN, NUMERIC_NEGATIVE_INFINITY};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Numeric {
@@ -23,14 +23,14 @@ pub(super) enum Numeric {
 }
 
 /// Digits in front of the point and behind it.
-fn digits(decimal: &DataType) -> Option<(i32, i32)> {
+pub(in crate::plan) fn digits(decimal: &DataType) -> Option<(i32, i32)> {
     match decimal {
         DataType::Decimal128(precision, scale) => Some((i32::from(*precision) - i32::from(*scale), i32::from(*scale))),
         _ => None,
     }
 }
 
-fn decimal(integral: i32, scale: i32) -> Option<DataType> {
+pub(in crate::plan) fn decimal(integral: i32, scale: i32) -> Option<DataType> {
     // An integral part of no digits is fine, but Arrow wants one digit in all.
     let precision = (integral + scale).max(1);
     (precision <= i32::from(MAX_DIGITS)).then_some(DataType::Decimal128(precision as u8, scale as i8))
@@ -67,7 +67,44 @@ fn factor(from: i32, to: i32) -> Result<i128> {
 }
 
 fn scaled(value: i128, factor: i128) -> i128 {
-    if value == NUMERIC_NAN { NUMERIC_NAN } else { value.wrapping_mul(factor) }
+    if is_special(value) { value } else { value.wrapping_mul(factor) }
+}
+
+/// NaN or an infinity. Numbers have at most [`MAX_DIGITS`] digits.
+pub(super) fn is_special(value: i128) -> bool {
+    const LIMIT: u128 = 10u128.pow(MAX_DIGITS as u32);
+    value.unsigned_abs() >= LIMIT
+}
+
+/// The negative of any numeric.
+pub(super) fn negated(value: i128) -> i128 {
+    match value {
+        NUMERIC_NAN => NUMERIC_NAN,
+        NUMERIC_INFINITY => NUMERIC_NEGATIVE_INFINITY,
+        NUMERIC_NEGATIVE_INFINITY => NUMERIC_INFINITY,
+        number => -number,
+    }
+}
+
+/// A sum of which one operand at least is special (numeric_add_opt_error).
+#[cold]
+fn special_sum(left: i128, right: i128) -> i128 {
+    match (left, right) {
+        (NUMERIC_NAN, _) | (_, NUMERIC_NAN) => NUMERIC_NAN,
+        (left, right) if left == negated(right) => NUMERIC_NAN,
+        (left, _) if is_special(left) => left,
+        (_, right) => right,
+    }
+}
+
+/// A product of which one operand at least is special (numeric_mul_opt_error).
+#[cold]
+fn special_product(left: i128, right: i128) -> i128 {
+    match (left, right) {
+        (NUMERIC_NAN, _) | (_, NUMERIC_NAN) | (0, _) | (_, 0) => NUMERIC_NAN,
+        (left, right) if (left < 0) == (right < 0) => NUMERIC_INFINITY,
+        _ => NUMERIC_NEGATIVE_INFINITY,
+    }
 }
 
 pub(super) fn invoke(op: Numeric, args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -75,28 +112,34 @@ pub(super) fn invoke(op: Numeric, args: &ScalarFunctionArgs) -> Result<ColumnarV
     let result = args.return_field.data_type();
     let scale_of =
         |data_type: &DataType| digits(data_type).map(|(_, scale)| scale).ok_or_else(|| unexpected_type(data_type));
-    let not_nan = |left: i128, right: i128| left != NUMERIC_NAN && right != NUMERIC_NAN;
     let no_error = |_, _| never(());
     match (op, types.as_slice()) {
         (Numeric::Add | Numeric::Sub, [left, right]) => {
             let scale = scale_of(result)?;
             let (left, right) = (factor(scale_of(left)?, scale)?, factor(scale_of(right)?, scale)?);
-            let right = if matches!(op, Numeric::Sub) { -right } else { right };
+            let subtract = matches!(op, Numeric::Sub);
+            let right = if subtract { -right } else { right };
             binary::<Decimal128Type, Decimal128Type>(
                 args,
                 |a, b| {
                     let sum = a.wrapping_mul(left).wrapping_add(b.wrapping_mul(right));
-                    (if not_nan(a, b) { sum } else { NUMERIC_NAN }, false)
+                    if is_special(a) | is_special(b) {
+                        return (special_sum(a, if subtract { negated(b) } else { b }), false);
+                    }
+                    (sum, false)
                 },
                 no_error,
             )
         }
         (Numeric::Mul, [_, _]) => binary::<Decimal128Type, Decimal128Type>(
             args,
-            |a, b| (if not_nan(a, b) { a.wrapping_mul(b) } else { NUMERIC_NAN }, false),
+            |a, b| {
+                let product = a.wrapping_mul(b);
+                (if is_special(a) | is_special(b) { special_product(a, b) } else { product }, false)
+            },
             no_error,
         ),
-        (Numeric::Neg, [_]) => unary::<Decimal128Type, Decimal128Type>(args, |value| (scaled(value, -1), false), never),
+        (Numeric::Neg, [_]) => unary::<Decimal128Type, Decimal128Type>(args, |value| (negated(value), false), never),
         (Numeric::Cast, [DataType::Int16]) => from_integer::<Int16Type>(args, scale_of(result)?),
         (Numeric::Cast, [DataType::Int32]) => from_integer::<Int32Type>(args, scale_of(result)?),
         (Numeric::Cast, [DataType::Int64]) => from_integer::<Int64Type>(args, scale_of(result)?),

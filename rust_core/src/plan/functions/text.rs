@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, StringArray, StringBuilder};
+use arrow::array::{Array, AsArray, BinaryBuilder, BooleanArray, StringArray, StringBuilder};
 use arrow::compute::kernels::comparison;
+use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 
@@ -16,6 +17,19 @@ pub(super) fn trim(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     match argument {
         ColumnarValue::Scalar(ScalarValue::Utf8(text)) => {
             Ok(ColumnarValue::Scalar(ScalarValue::Utf8(text.as_ref().map(|text| text.trim_end_matches(' ').into()))))
+        }
+        ColumnarValue::Scalar(ScalarValue::Binary(bytes)) => {
+            Ok(ColumnarValue::Scalar(ScalarValue::Binary(bytes.as_deref().map(|bytes| unpadded(bytes).into()))))
+        }
+        ColumnarValue::Array(array) if *array.data_type() == DataType::Binary => {
+            let values = array.as_binary::<i32>();
+            let offsets = values.value_offsets();
+            let bytes = offsets[values.len()] - offsets[0];
+            let mut trimmed = BinaryBuilder::with_capacity(values.len(), bytes as usize);
+            for value in values {
+                trimmed.append_option(value.map(unpadded));
+            }
+            Ok(ColumnarValue::Array(Arc::new(trimmed.finish())))
         }
         ColumnarValue::Array(array) => {
             let strings = strings(array.as_ref())?;
@@ -35,6 +49,14 @@ pub(super) fn trim(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
         }
         ColumnarValue::Scalar(other) => Err(unexpected_type(&other.data_type()).into()),
     }
+}
+
+/// In whatever encoding the server has: no byte of another character is a blank there.
+fn unpadded(mut bytes: &[u8]) -> &[u8] {
+    while let [rest @ .., b' '] = bytes {
+        bytes = rest;
+    }
+    bytes
 }
 
 fn strings(array: &dyn Array) -> Result<&StringArray> {

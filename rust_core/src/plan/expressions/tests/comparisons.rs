@@ -13,7 +13,7 @@ use crate::plan::expressions::key;
 use crate::plan::testing::*;
 
 /// Operator functions of a type: =, <>, <, <=, >, >=.
-fn all_six(
+pub(super) fn all_six(
     functions: [u32; 6],
     left: NodePtr,
     right: NodePtr,
@@ -24,7 +24,7 @@ fn all_six(
 }
 
 /// The six results that follow from the order of each row: -1, 0, 1 or None.
-fn expected(order: &[Option<i32>]) -> [Vec<Option<bool>>; 6] {
+pub(super) fn expected(order: &[Option<i32>]) -> [Vec<Option<bool>>; 6] {
     let each = |test: fn(i32) -> bool| order.iter().map(|order| order.map(test)).collect();
     [each(|o| o == 0), each(|o| o != 0), each(|o| o < 0), each(|o| o <= 0), each(|o| o > 0), each(|o| o >= 0)]
 }
@@ -108,15 +108,16 @@ fn numerics_of_several_scales() {
         assert_eq!(results, expected(&order.map(Some)), "{constant}");
     }
     assert_eq!(table.predicate(op(F_NUMERIC_EQ, 0, &[a, null(NUMERICOID)])).expect("evaluates"), [N; 6]);
-    let long = numeric_const("0.1234567890123456789012345678901");
-    assert_eq!(
-        declined(&table, op(F_NUMERIC_EQ, 0, &[a, long])),
-        "a numeric comparison that may need more than 38 digits is not supported"
-    );
-    assert_eq!(
-        declined(&table, op(F_NUMERIC_EQ, 0, &[a, numeric_const("Infinity")])),
-        "an infinite numeric constant is not supported"
-    );
+    // More digits than a decimal has, together or alone, and none at all.
+    for (constant, order) in [
+        ("0.1234567890123456789012345678901", [1, -1, 1, 1]),
+        ("-0.01000000000000000000000000000000000001", [1, 1, 1, 1]),
+        ("Infinity", [-1, -1, 1, 1]),
+        ("-Infinity", [1, 1, 1, 1]),
+    ] {
+        let results = all_six(ops, a, numeric_const(constant), 0, &table).map(|result| result[..4].to_vec());
+        assert_eq!(results, expected(&order.map(Some)), "{constant}");
+    }
 }
 
 #[test]
@@ -195,7 +196,7 @@ fn the_other_types() {
 }
 
 /// Checks that the two keys agree with `equal` for each pair of rows, in equality and hash.
-fn check_key(clause: NodePtr, left: &Table, right: &Table, equal: &[Option<bool>]) {
+pub(super) fn check_key(clause: NodePtr, left: &Table, right: &Table, equal: &[Option<bool>]) {
     // SAFETY: the tests' nodes live for ever.
     let [a, b] = unsafe { key(&FakeHost, clause, left, right) }.expect("is a key");
     let (a, b) = (left.evaluate(&a).expect("evaluates"), right.evaluate(&b).expect("evaluates"));

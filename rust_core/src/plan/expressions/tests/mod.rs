@@ -1,15 +1,20 @@
 //! Expressions against PostgreSQL's answers, each evaluated as translated and after the codec.
 
+mod choices;
 mod comparisons;
 mod computations;
+mod datetimes;
 mod logic;
+mod maths;
+mod opaque;
 mod shapes;
+mod strings;
 
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float32Array, Float64Array, Int16Array, Int32Array,
-    Int64Array, RecordBatch, StringArray, UInt32Array,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Decimal128Array, FixedSizeBinaryArray, Float32Array,
+    Float64Array, Int8Array, Int16Array, Int32Array, Int64Array, RecordBatch, StringArray, UInt32Array,
 };
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::physical_expr::PhysicalExpr;
@@ -18,7 +23,7 @@ use pgrx_pg_sys as pg_sys;
 
 use super::{Columns, TranslateError, Translator};
 use crate::error::Error;
-use crate::plan::testing::{FakeHost, NodePtr, through_codec};
+use crate::plan::testing::{FakeHost, NodePtr, numeric_payload, through_codec};
 use crate::plan::types::{Decline, NUMERIC_NAN};
 
 /// Column n of the batch is attribute n + 1.
@@ -65,15 +70,35 @@ impl Table {
         plain
     }
 
+    /// A value of any type, which is the one that the translation promises.
+    pub fn value(&self, node: NodePtr) -> Result<ArrayRef, Error> {
+        // SAFETY: the tests' nodes live for ever.
+        let typed = unsafe { Translator::new(&FakeHost, self).translate(node, 0) }.expect("has a translation");
+        let value = self.evaluate(&typed.expr)?;
+        assert_eq!(value.data_type(), &typed.data_type, "{}", typed.expr);
+        Ok(value)
+    }
+
+    /// The SQLSTATE and message of each row by itself; None for one that raises nothing.
+    pub fn errors(&self, node: NodePtr) -> Vec<Option<(String, String)>> {
+        let of = |row| match Self(self.0.slice(row, 1)).value(node) {
+            Ok(_) => None,
+            error => Some(raised(error)),
+        };
+        (0..self.0.num_rows()).map(of).collect()
+    }
+
     pub fn predicate(&self, node: NodePtr) -> Result<Vec<Option<bool>>, Error> {
         self.booleans(&translated(self, node))
     }
 }
 
 impl Columns for Table {
-    fn column(&self, var: &pg_sys::Var) -> Result<Arc<dyn PhysicalExpr>, Decline> {
+    fn column(&self, var: &pg_sys::Var) -> Result<(Arc<dyn PhysicalExpr>, DataType), TranslateError> {
         let column = var.varattno as usize - 1;
-        Ok(Arc::new(Column::new(self.0.schema().field(column).name(), column)))
+        let schema = self.0.schema();
+        let field = schema.field(column);
+        Ok((Arc::new(Column::new(field.name(), column)), field.data_type().clone()))
     }
 }
 
@@ -82,12 +107,22 @@ pub(super) fn translated(columns: &dyn Columns, node: NodePtr) -> Arc<dyn Physic
     unsafe { Translator::new(&FakeHost, columns).predicate(node) }.expect("has a translation")
 }
 
-/// Why there is no translation.
+/// Why there is no translation as a predicate.
 pub(super) fn declined(columns: &dyn Columns, node: NodePtr) -> String {
     // SAFETY: as above.
     match unsafe { Translator::new(&FakeHost, columns).predicate(node) } {
         Err(TranslateError::Decline(Decline(reason))) => reason,
         other => panic!("not declined: {other:?}"),
+    }
+}
+
+/// Why there is no translation of a value.
+pub(super) fn refused(columns: &dyn Columns, node: NodePtr) -> String {
+    // SAFETY: as above.
+    match unsafe { Translator::new(&FakeHost, columns).translate(node, 0) } {
+        Err(TranslateError::Decline(Decline(reason))) => reason,
+        Ok(typed) => panic!("not declined: {}", typed.expr),
+        Err(error) => panic!("not declined: {error:?}"),
     }
 }
 
@@ -105,6 +140,9 @@ pub(super) const N: Option<bool> = None;
 
 pub(super) fn bools(values: &[Option<bool>]) -> ArrayRef {
     Arc::new(BooleanArray::from(values.to_vec()))
+}
+pub(super) fn int1s(values: &[Option<i8>]) -> ArrayRef {
+    Arc::new(Int8Array::from(values.to_vec()))
 }
 pub(super) fn int2s(values: &[Option<i16>]) -> ArrayRef {
     Arc::new(Int16Array::from(values.to_vec()))
@@ -126,6 +164,20 @@ pub(super) fn float8s(values: &[Option<f64>]) -> ArrayRef {
 }
 pub(super) fn texts(values: &[Option<&str>]) -> ArrayRef {
     Arc::new(StringArray::from(values.to_vec()))
+}
+
+pub(super) fn binaries(values: &[Option<&[u8]>]) -> ArrayRef {
+    Arc::new(BinaryArray::from(values.to_vec()))
+}
+pub(super) fn fixed(width: i32, values: &[Option<Vec<u8>>]) -> ArrayRef {
+    let values = values.iter().map(Option::as_deref);
+    Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(values, width).expect("all are as wide"))
+}
+
+/// Numerics of no declared precision: "1.50".
+pub(super) fn free_numerics(values: &[Option<&str>]) -> ArrayRef {
+    let payloads: Vec<_> = values.iter().map(|value| value.map(numeric_payload)).collect();
+    binaries(&payloads.iter().map(Option::as_deref).collect::<Vec<_>>())
 }
 
 /// numeric(precision, scale), from the digits without the point.

@@ -1,6 +1,6 @@
 //! What is no expression for a plan, and what is found in one.
 
-use pg_sys::{BOOLOID, INT4OID, JSONBOID, NUMERICOID, TEXTOID, UUIDOID};
+use pg_sys::{BOOLOID, CSTRINGOID, INT4OID, JSONBOID, NUMERICOID, RECORDOID, TEXTOID};
 use pgrx_pg_sys::*;
 
 use super::*;
@@ -9,7 +9,7 @@ use crate::plan::testing::*;
 
 #[test]
 fn planner_checks_need_no_batch() {
-    let any = &AnyColumns;
+    let any = &AnyColumns { host: &FakeHost };
     let column = var(7, TEXTOID, -1);
     translated(any, op(F_TEXTEQ, DEFAULT_COLLATION, &[column, text("x")]));
     translated(any, array_op(F_INT4EQ, true, 0, var(3, INT4OID, -1), int4_array(&[Some(1), None])));
@@ -18,13 +18,19 @@ fn planner_checks_need_no_batch() {
         (std::ptr::from_ref(&outer).cast(), "a column of an outer query is not supported"),
         (var(0, BOOLOID, -1), "a whole-row reference is not supported"),
         (var(-1, BOOLOID, -1), "a system column is not supported"),
-        (var(1, JSONBOID, -1), "type jsonb is not supported"),
-        (var(1, NUMERICOID, -1), "type numeric without a declared precision is not supported"),
-        (null(UUIDOID), "type uuid is not supported"),
+        (var(1, RECORDOID, -1), "type with OID 2249 is not supported"),
+        (null(CSTRINGOID), "type with OID 2275 is not supported"),
+        (var(1, JSONBOID, -1), "a condition that is not boolean is not supported"),
+        (op(F_NUMERIC_ADD, 0, &[var(1, NUMERICOID, -1), int4(1)]), "arithmetic of these types is not supported"),
         (int4(1), "a condition that is not boolean is not supported"),
         (std::ptr::null(), "an empty expression is not supported"),
-        (op(F_TEXTCAT, DEFAULT_COLLATION, &[column, column]), "the operator with OID 0 is not supported"),
-        (function(F_LOWER_TEXT, &[column]), "the function with OID 870 is not supported"),
+        (op(F_TEXTREGEXEQ, DEFAULT_COLLATION, &[column, column]), "the operator with OID 0 is not supported"),
+        (function(F_INITCAP, &[column]), "the function with OID 872 is not supported"),
+        (
+            collated(F_LOWER_TEXT, DEFAULT_COLLATION, &[column]),
+            "a change of case under a collation other than C is not supported",
+        ),
+        (case_test(BOOLOID), "a value of an unknown CASE is not supported"),
         (unfinished_op(1, &[column]), "the operator with OID 1 is not supported"),
         (op(F_INT4EQ, 0, &[int4(1)]), "a function was called with an unexpected number of arguments"),
         (op(F_INT4EQ, 0, &[int4(1), text("1")]), "a comparison of these types is not supported"),
@@ -33,11 +39,9 @@ fn planner_checks_need_no_batch() {
     ] {
         assert_eq!(declined(any, node), reason);
     }
-    for (tag, reason) in [
-        (NodeTag::T_Param, "a parameter is not supported"),
-        (NodeTag::T_CaseExpr, "CASE is not supported"),
-        (NodeTag::T_DistinctExpr, "IS DISTINCT FROM is not supported"),
-    ] {
+    for (tag, reason) in
+        [(NodeTag::T_Param, "a parameter is not supported"), (NodeTag::T_RowExpr, "a row constructor is not supported")]
+    {
         let node = pg_sys::Node { type_: tag };
         assert_eq!(declined(any, &node), reason);
     }
@@ -58,7 +62,7 @@ fn malformed_arrays_are_declined() {
     }] {
         let array = by_reference(INT4ARRAYOID, varlena(&bytes));
         let node = array_op(F_INT4EQ, true, 0, var(1, INT4OID, -1), array);
-        assert_eq!(declined(&AnyColumns, node), "a malformed array constant is not supported");
+        assert_eq!(declined(&AnyColumns { host: &FakeHost }, node), "a malformed array constant is not supported");
     }
 }
 
@@ -74,7 +78,7 @@ fn variables_are_found_in_order() {
     // SAFETY: the tests' nodes live for ever.
     let found = unsafe { variables(node) }.expect("all is supported");
     assert_eq!(found.iter().map(|var| var.varattno).collect::<Vec<_>>(), [1, 2, 1, 3, 2]);
-    let unsupported = op(F_TEXTCAT, 0, &[a, b]);
+    let unsupported = op(F_TEXTREGEXEQ, 0, &[a, b]);
     // SAFETY: as above.
     assert!(unsafe { variables(unsupported) }.is_err());
 }
