@@ -11,7 +11,8 @@
 //! | [`session`] | what a running node may ask: who am I, the host, may I go on |
 //! | [`checkpoint`] | a node above each join, so that no poll lasts |
 //! | [`exchange`] | streams between participants |
-//! | [`scan`] / [`emit`] | heap page → Arrow / Arrow → Datums |
+//! | [`postgres`] | what PostgreSQL computes for the plan, by CALL |
+//! | [`scan`] / [`emit`], [`ingest`] | heap page → Arrow / Arrow → Datums, Datums → Arrow |
 //! | [`memory`], [`metrics`], [`panic`], [`error`] | budgets, figures, failures |
 
 pub mod checkpoint;
@@ -21,11 +22,13 @@ pub mod error;
 pub mod exchange;
 pub mod ffi;
 pub mod host;
+pub mod ingest;
 pub mod memory;
 pub mod metrics;
 pub mod panic;
 pub mod parallel;
 pub mod plan;
+pub mod postgres;
 pub mod scan;
 pub mod session;
 

@@ -30,6 +30,7 @@ use crate::exchange::{Exchange, StreamRegistry};
 use crate::host::Host;
 use crate::memory::OperatorBudget;
 use crate::plan::functions;
+use crate::postgres::{Answer, Request};
 use crate::session::{SessionContext, Topology};
 
 /// What every participant of a session is told besides the plan.
@@ -52,6 +53,8 @@ pub enum Turn {
     Pending,
     /// The deadline has passed: serve interrupts and go on.
     Busy,
+    /// Work that only C may do; [`Participant::answer`] takes what came of it.
+    Call(Request),
     Done,
     Failed(Error),
 }
@@ -174,6 +177,10 @@ impl Participant {
             return Turn::Failed(Error::internal("the session has failed before"));
         }
         let (root, session, exchange) = (&mut self.root, &self.session, &self.exchange);
+        // First: a root that always has a batch would keep the tasks that wait for an answer waiting.
+        if let Some(request) = session.calls.next() {
+            return Turn::Call(request);
+        }
         let state = &session.turn;
         state.begin();
         // A root that always has a batch would starve the tasks beside it: each may take a step first.
@@ -200,12 +207,18 @@ impl Participant {
         turn
     }
 
+    /// What came of the last [`Turn::Call`], for the node that asked.
+    pub fn answer(&self, answer: Result<Answer>) {
+        self.session.calls.answer(answer);
+    }
+
     /// The leader's end: drops the running tasks and says SessionEnd. Turns then go on until [`Turn::Done`].
     /// A worker is done with its SessionEnd: what it still wanted to ask or stop concerns nobody, and
     /// waiting for room in the queue of a peer that is as far would never end.
     pub fn end(&mut self) {
         self.exchange.begin_end();
         self.root = Root::Nothing;
+        self.session.calls.clear();
         if !self.failed {
             let exchange = Arc::clone(&self.exchange);
             self.root = Root::Until(async move { exchange.flush().await }.map(Ok).boxed());
@@ -240,6 +253,7 @@ fn poll_root(root: &mut Root, session: &SessionContext, exchange: &Exchange, cx:
         }
         Poll::Ready(turn) => Poll::Ready(turn),
         Poll::Pending if state.parked() => Poll::Ready(Turn::Failed(Error::Parked)),
+        Poll::Pending if let Some(request) = session.calls.next() => Poll::Ready(Turn::Call(request)),
         Poll::Pending if state.stopped() || state.deadline_passed() => Poll::Ready(Turn::Busy),
         Poll::Pending if state.idle() => Poll::Ready(Turn::Pending),
         Poll::Pending => Poll::Pending,
@@ -251,6 +265,7 @@ impl Drop for Participant {
     fn drop(&mut self) {
         self.exchange.abandon();
         self.root = Root::Nothing;
+        self.session.calls.clear();
         self.session.turn.forget_tasks();
     }
 }

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use datafusion::execution::TaskContext;
 
 use crate::error::{Error, Result};
-use crate::host::{Attribute, CollationFlags, Host, Page, Receive, Send};
+use crate::host::{Attribute, CollationFlags, Host, Page, Receive, Send, TypeLayout};
+use crate::postgres::{Answer, Calls, Request};
 
 /// Participants and their parts, the same in every process but for `participant`.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +35,11 @@ impl Topology {
         u32::from(!self.leader_participates)..self.participants
     }
 
+    /// Who produces for a stream; `from_leader`: its rows come from a leaf that the leader alone has.
+    pub fn producers_of(&self, from_leader: bool) -> Range<u32> {
+        if from_leader { 0..1 } else { self.producers() }
+    }
+
     /// The number of the queue of `channel` from one participant to another.
     pub fn queue(&self, channel: u32, from: u32, to: u32) -> u32 {
         (channel * self.planned + from) * self.planned + to
@@ -44,6 +50,8 @@ impl Topology {
 pub struct SessionContext {
     pub topology: Topology,
     pub turn: Arc<TurnState>,
+    /// Work that waits for C.
+    pub calls: Calls,
     host: Arc<dyn Host>,
     trace: bool,
     began: Instant,
@@ -53,7 +61,7 @@ impl SessionContext {
     pub fn new(topology: Topology, host: Arc<dyn Host>, turn_length: Duration, trace: bool) -> Self {
         let turn = Arc::new(TurnState::new(turn_length));
         let host = Arc::new(Watched { host, turn: Arc::clone(&turn) });
-        Self { topology, turn, host, trace, began: Instant::now() }
+        Self { topology, turn, calls: Calls::default(), host, trace, began: Instant::now() }
     }
 
     /// The session that `context` belongs to.
@@ -66,6 +74,15 @@ impl SessionContext {
 
     pub fn host(&self) -> &Arc<dyn Host> {
         &self.host
+    }
+
+    /// Has C do what only C may do; the turn ends for it. Dropping the future withdraws the request.
+    pub fn call(
+        session: &Arc<Self>,
+        request: Request,
+    ) -> impl Future<Output = Result<Answer>> + std::marker::Send + use<> {
+        let session = Arc::clone(session);
+        async move { session.calls.call(request, || session.turn.wake_root()).await }
     }
 
     /// Ready while the turn has time left. Afterwards ends the turn: the caller is woken in the next.
@@ -304,5 +321,9 @@ impl Host for Watched {
 
     fn collation(&self, collation: u32) -> Result<CollationFlags> {
         self.watch_waiting(self.host.collation(collation))
+    }
+
+    fn type_layout(&self, typid: u32) -> Result<TypeLayout> {
+        self.watch_waiting(self.host.type_layout(typid))
     }
 }

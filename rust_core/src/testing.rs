@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use proptest::strategy::Strategy;
 
 use crate::error::{Error, Result};
-use crate::host::{Attribute, CollationFlags, Host, Page, Receive, Send};
+use crate::host::{Attribute, CollationFlags, Host, Page, Receive, Send, TypeLayout};
 
 /// Texts of up to `longest` characters of an alphabet. (proptest's own string strategies need its "std".)
 pub fn text_of(alphabet: &str, longest: usize) -> impl Strategy<Value = String> + Clone {
@@ -152,6 +152,10 @@ impl Host for FakeHost {
     fn log(&self, message: &str) -> Result<()> {
         self.lines.lock().unwrap().push(message.to_string());
         Ok(())
+    }
+
+    fn type_layout(&self, _: u32) -> Result<TypeLayout> {
+        Ok(TypeLayout { len: -1, byval: false, utf8: true })
     }
 
     fn collation(&self, _collation: u32) -> Result<CollationFlags> {

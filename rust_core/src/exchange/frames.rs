@@ -266,6 +266,9 @@ fn check_batch(batch: &arrow::ipc::RecordBatch<'_>, schema: &SchemaRef, data: us
                 next()?;
                 if rows == 0 { 0 } else { rows.checked_add(1).and_then(|n| n.checked_mul(4)).ok_or_else(too_short)? }
             }
+            DataType::FixedSizeBinary(width) => {
+                usize::try_from(*width).ok().and_then(|width| rows.checked_mul(width)).ok_or_else(too_short)?
+            }
             other => {
                 let width = other.primitive_width().ok_or_else(|| corrupted(format!("No frame carries {other}.")))?;
                 rows.checked_mul(width).ok_or_else(too_short)?

@@ -29,9 +29,9 @@ pub mod writer;
 pub use reader::DsmReaderExec;
 pub use registry::{Distribution, StreamKind, StreamRegistry, StreamSource};
 pub use state::Exchange;
-pub use writer::DsmWriterExec;
+pub use writer::{DsmWriterExec, has_leaf};
 
 #[cfg(test)]
 mod frame_tests;
 #[cfg(test)]
-mod session_tests;
+pub(crate) mod session_tests;

@@ -5,6 +5,7 @@
 //! `StopStream`, so that no producer waits for it.
 
 use std::fmt;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -25,7 +26,7 @@ use super::channel::{self, Received};
 use super::frames::Frame;
 use super::registry::StreamKind;
 use super::state::{Exchange, data_channel};
-use super::writer::boundary_properties;
+use super::writer::{DsmWriterExec, boundary_properties};
 use crate::error::Error;
 
 #[derive(Debug)]
@@ -77,12 +78,15 @@ impl ExecutionPlan for DsmReaderExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let exchange = Exchange::of(&context)?;
+        let writer = self.writer.downcast_ref::<DsmWriterExec>();
+        let writer = writer.ok_or_else(|| Error::internal("a reader stands over something other than a writer"))?;
         let local = exchange.take_local_receiver(self.stream);
         Ok(Box::pin(ReaderStream {
-            exchange,
             stream: self.stream,
             schema: self.schema(),
             state: State::NotAsked,
+            producers: exchange.session.topology.producers_of(writer.from_leader),
+            exchange,
             open: Vec::new(),
             next: 0,
             local,
@@ -106,6 +110,8 @@ struct ReaderStream {
     stream: u32,
     schema: SchemaRef,
     state: State,
+    /// Who produces for the stream.
+    producers: Range<u32>,
     /// Remote producers that have not ended.
     open: Vec<u32>,
     /// Which of `open` is polled first: one after the last that gave a batch.
@@ -118,7 +124,7 @@ struct ReaderStream {
 impl ReaderStream {
     fn ask(&mut self) -> Result<(), Error> {
         let topology = self.exchange.session.topology;
-        for producer in topology.producers() {
+        for producer in self.producers.clone() {
             if producer == topology.participant {
                 self.exchange.trigger_stream(self.stream)?;
             } else {
@@ -239,6 +245,6 @@ impl Drop for ReaderStream {
         }
         // The local producer reads it from the closed channel, the others from their control queue.
         self.local = None;
-        self.exchange.stop_stream(self.stream);
+        self.exchange.stop_stream(self.stream, self.producers.clone());
     }
 }

@@ -55,6 +55,8 @@ pub struct StreamSource {
     /// The sub-plan below the `DsmWriterExec`; one partition.
     pub input: Arc<dyn ExecutionPlan>,
     pub distribution: Distribution,
+    /// Its rows come from a leaf that the leader alone has: nobody else is asked for them.
+    pub from_leader: bool,
     /// The writer's metrics, kept by whoever runs the procedure.
     pub metrics: ExecutionPlanMetricsSet,
 }

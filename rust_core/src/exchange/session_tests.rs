@@ -19,12 +19,13 @@ use super::{DsmReaderExec, DsmWriterExec};
 use crate::codec::JoinScanCodec;
 use crate::error::Error;
 use crate::parallel::{Participant, Settings, Turn};
+use crate::postgres::{Answer, Request};
 use crate::scan::HeapScanExec;
 use crate::session::Topology;
 use crate::testing::{FakeHost, Segment};
 
 /// A table that every participant has whole: `batches` batches of `rows` rows, keys 0, 1, 2, …
-fn table(batches: i64, rows: i64) -> Arc<dyn ExecutionPlan> {
+pub(crate) fn table(batches: i64, rows: i64) -> Arc<dyn ExecutionPlan> {
     let schema = Arc::new(Schema::new(vec![Field::new("key", DataType::Int64, false)]));
     let data = (0..batches)
         .map(|batch| {
@@ -39,7 +40,7 @@ fn key() -> Arc<dyn PhysicalExpr> {
     Arc::new(Column::new("key", 0))
 }
 
-fn stream(number: u32, distribution: Distribution, input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+pub(crate) fn stream(number: u32, distribution: Distribution, input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
     let kind = distribution.kind();
     let writer = Arc::new(DsmWriterExec::new(number, distribution, input));
     Arc::new(DsmReaderExec::new(number, kind, writer))
@@ -49,7 +50,7 @@ fn hash(number: u32, input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
     stream(number, Distribution::Hash(vec![key()]), input)
 }
 
-fn join(build: Arc<dyn ExecutionPlan>, probe: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+pub(crate) fn join(build: Arc<dyn ExecutionPlan>, probe: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
     HashJoinExecBuilder::new(build, probe, vec![(key(), key())], JoinType::Inner)
         .with_partition_mode(PartitionMode::Partitioned)
         .with_projection(Some(vec![0]))
@@ -57,14 +58,16 @@ fn join(build: Arc<dyn ExecutionPlan>, probe: Arc<dyn ExecutionPlan>) -> Arc<dyn
         .unwrap()
 }
 
-struct Session {
+pub(crate) struct Session {
     segment: Arc<Segment>,
     hosts: Vec<Arc<FakeHost>>,
     participants: Vec<Participant>,
+    /// What C makes of a call in a participant.
+    pub(crate) answer: fn(u32, &Request) -> Result<Answer, Error>,
 }
 
 impl Session {
-    fn new(count: u32, leader_participates: bool, plan: Arc<dyn ExecutionPlan>) -> Self {
+    pub(crate) fn new(count: u32, leader_participates: bool, plan: Arc<dyn ExecutionPlan>) -> Self {
         Self::with(count, leader_participates, plan, |_| {})
     }
 
@@ -87,18 +90,19 @@ impl Session {
                 (host, made)
             })
             .unzip();
-        Self { segment, hosts, participants }
+        Self { segment, hosts, participants, answer: |_, request| panic!("nobody answers {request:?}") }
     }
 
     /// Turns everyone until the leader is done or has failed; the keys that came out.
-    fn run(&mut self) -> Result<Vec<i64>, Error> {
+    pub(crate) fn run(&mut self) -> Result<Vec<i64>, Error> {
         let mut keys = Vec::new();
         let began = Instant::now();
         loop {
             assert!(began.elapsed() < Duration::from_secs(60), "the session hangs");
-            for worker in &mut self.participants[1..] {
+            for (number, worker) in (1..).zip(&mut self.participants[1..]) {
                 match worker.turn() {
                     Turn::Pending | Turn::Busy => {}
+                    Turn::Call(request) => worker.answer((self.answer)(number, &request)),
                     Turn::Failed(error) => return Err(error),
                     other => panic!("a worker's turn came to {other:?}"),
                 }
@@ -109,6 +113,10 @@ impl Session {
                     keys.extend(column.values());
                 }
                 Turn::Pending | Turn::Busy => {}
+                Turn::Call(request) => {
+                    let answer = (self.answer)(0, &request);
+                    self.participants[0].answer(answer);
+                }
                 Turn::Done => break,
                 Turn::Failed(error) => return Err(error),
             }
@@ -118,7 +126,7 @@ impl Session {
     }
 
     /// The normal end: every worker is done within a few turns of the leader's.
-    fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.participants[0].end();
         for _ in 0..20 {
             let done: Vec<bool> =

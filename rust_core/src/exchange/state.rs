@@ -1,6 +1,7 @@
 //! The exchange of one participant: its registry, running procedures, outboxes and local channels.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -13,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::frames::Frame;
-use super::registry::{Distribution, StreamRegistry};
+use super::registry::{Distribution, StreamRegistry, StreamSource};
 use super::{control, producer};
 use crate::error::{Error, Result};
 use crate::session::SessionContext;
@@ -181,7 +182,7 @@ impl Exchange {
         if state.ending || state.streams.get(&stream).is_some_and(|stream| stream.started) {
             return Ok(());
         }
-        let local = self.local_of(&mut state, stream, &source.distribution);
+        let local = self.local_of(&mut state, stream, &source);
         let sender = local.and_then(|local| local.0.take());
         state.streams.entry(stream).or_default().started = true;
         let context = self.context()?;
@@ -194,18 +195,21 @@ impl Exchange {
     /// The reading end for own rows of `stream`; `None` where this participant produces none.
     pub fn take_local_receiver(&self, stream: u32) -> Option<LocalReceiver> {
         let source = self.registry.get(stream).ok()?;
-        self.local_of(&mut self.state(), stream, &source.distribution)?.1.take()
+        self.local_of(&mut self.state(), stream, &source)?.1.take()
     }
 
     fn local_of<'a>(
         &self,
         state: &'a mut State,
         stream: u32,
-        distribution: &Distribution,
+        source: &StreamSource,
     ) -> Option<&'a mut (Option<LocalSender>, Option<LocalReceiver>)> {
         let topology = self.session.topology;
-        let consumes = !matches!(distribution, Distribution::Gather) || topology.participant == 0;
-        if !consumes || !topology.producers().contains(&topology.participant) {
+        let consumes = match source.distribution {
+            Distribution::Gather => topology.participant == 0,
+            Distribution::Hash(_) | Distribution::Broadcast => topology.producers().contains(&topology.participant),
+        };
+        if !consumes || !topology.producers_of(source.from_leader).contains(&topology.participant) {
             return None;
         }
         let local = &mut state.streams.entry(stream).or_default().local;
@@ -227,9 +231,9 @@ impl Exchange {
     }
 
     /// This participant has enough of `stream`: tells its producers.
-    pub fn stop_stream(&self, stream: u32) {
-        let topology = self.session.topology;
-        for producer in topology.producers().filter(|&producer| producer != topology.participant) {
+    pub fn stop_stream(&self, stream: u32, producers: Range<u32>) {
+        let own = self.session.topology.participant;
+        for producer in producers.filter(|&producer| producer != own) {
             self.send_control(producer, &Frame::StopStream { stream });
         }
     }

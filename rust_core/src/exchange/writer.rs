@@ -15,12 +15,16 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, EmptyRecordBatchStream, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
 };
 
+use super::reader::DsmReaderExec;
 use super::registry::{Distribution, StreamSource};
+use crate::postgres::PostgresLeafExec;
 
 #[derive(Debug)]
 pub struct DsmWriterExec {
     pub stream: u32,
     pub distribution: Distribution,
+    /// See [`StreamSource::from_leader`].
+    pub from_leader: bool,
     input: Arc<dyn ExecutionPlan>,
     metrics: ExecutionPlanMetricsSet,
     properties: Arc<PlanProperties>,
@@ -29,16 +33,26 @@ pub struct DsmWriterExec {
 impl DsmWriterExec {
     pub fn new(stream: u32, distribution: Distribution, input: Arc<dyn ExecutionPlan>) -> Self {
         let properties = boundary_properties(&input);
-        Self { stream, distribution, input, metrics: ExecutionPlanMetricsSet::new(), properties }
+        let from_leader = has_leaf(&input);
+        Self { stream, distribution, from_leader, input, metrics: ExecutionPlanMetricsSet::new(), properties }
     }
 
     pub fn source(&self) -> StreamSource {
         StreamSource {
             input: Arc::clone(&self.input),
             distribution: self.distribution.clone(),
+            from_leader: self.from_leader,
             metrics: self.metrics.clone(),
         }
     }
+}
+
+/// Does a leaf of the leader stand in `plan`, on this side of all streams?
+pub fn has_leaf(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    if plan.downcast_ref::<DsmReaderExec>().is_some() {
+        return false;
+    }
+    plan.downcast_ref::<PostgresLeafExec>().is_some() || plan.children().into_iter().any(has_leaf)
 }
 
 /// Nothing known of order or partitioning: no optimiser pass plans across the boundary.
