@@ -6,6 +6,3 @@ pub mod functions;
 pub mod testing;
 pub mod translate;
 pub mod types;
-
-#[cfg(test)]
-mod translate_tests;

@@ -1,0 +1,205 @@
+//! Who evaluates what: a clause that has a native form is part of a filter or a projection; any other is PostgreSQL's,
+//! by CALL. Decided when the plan is made, with the values of parameters known.
+//!
+//! ```text
+//! filters  n1 n2 p3 p4 n5    →    Filter(n5) over Eval(p3 p4) over Filter(n1 n2)
+//! ```
+//!
+//! So the order of evaluation stays PostgreSQL's: a row that fails one condition meets none of those after it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Schema};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_plan::PhysicalExpr;
+use datafusion::physical_plan::filter::FilterExecBuilder;
+use datafusion::physical_plan::projection::ProjectionExec;
+
+use super::{Builder, Built, Clauses, Layout, Operator, TreeColumn, above, checkpointed, translate_error};
+use crate::error::Result;
+use crate::plan::expressions::{TranslateError, Translator};
+use crate::postgres::{PostgresEvalExec, ResultColumn};
+
+impl Builder<'_, '_> {
+    /// The rows of `built` for which all of `filters` are true; of its columns those that are needed.
+    ///
+    /// # Safety
+    /// As `translate`.
+    pub(super) unsafe fn filtered(
+        &mut self,
+        mut built: Built,
+        node: usize,
+        filters: &[usize],
+        needed: &BTreeSet<usize>,
+    ) -> Result<Built> {
+        let mut rest = filters;
+        while let Some(&first) = rest.first() {
+            let schema = built.plan.schema();
+            // SAFETY: the caller's promise, here and below.
+            let native = unsafe { self.native_prefix(rest, &built.columns, &schema) }?;
+            let count = if native > 0 { native } else { unsafe { self.foreign_prefix(rest, &built, &schema) }? };
+            let (now, later) = rest.split_at(count);
+            rest = later;
+            let mut wanted = needed.clone();
+            for &expr in later {
+                wanted.extend(&self.expr(expr)?.columns);
+            }
+            let keep: Vec<usize> = (0..built.columns.len()).filter(|&at| wanted.contains(&built.columns[at])).collect();
+            let columns = keep.iter().map(|&at| built.columns[at]).collect();
+            let clauses = Clauses::Filters { first, count };
+            let input = checkpointed(built);
+            built = if native > 0 {
+                let predicate = unsafe { self.conjunction(now, &input.columns, &schema) }?;
+                let predicate = predicate.ok_or_else(|| crate::error::Error::internal("an empty filter"))?;
+                let projection = (keep.len() < input.columns.len()).then_some(keep);
+                let filter = FilterExecBuilder::new(predicate, input.plan).apply_projection(projection)?.build()?;
+                let operator = Operator { clauses, ..Operator::new("Filter", node) };
+                Built { plan: Arc::new(filter), columns, operators: above(operator, [input.operators]) }
+            } else {
+                let inputs = input.columns.iter().map(|&column| column as u32).collect();
+                let conditions = now.iter().map(|&expr| expr as u32).collect();
+                let plan = PostgresEvalExec::try_new(self.next_call(), input.plan, inputs, conditions, vec![], keep)?;
+                let operator = Operator { clauses, ..Operator::new("PostgreSQL Filter", node) };
+                Built { plan: Arc::new(plan), columns, operators: above(operator, [input.operators]) }
+            };
+        }
+        Ok(built)
+    }
+
+    /// The columns `below` of `built`, and `results` (expr, column) computed of its rows.
+    ///
+    /// # Safety
+    /// As `translate`.
+    pub(super) unsafe fn computed(
+        &mut self,
+        built: Built,
+        node: usize,
+        results: &[(usize, usize)],
+        below: &BTreeSet<usize>,
+    ) -> Result<Built> {
+        if results.is_empty() {
+            return Ok(built);
+        }
+        let schema = built.plan.schema();
+        let keep: Vec<usize> = (0..built.columns.len()).filter(|&at| below.contains(&built.columns[at])).collect();
+        let (mut native, mut foreign) = (Vec::new(), Vec::new());
+        for &(expr, column) in results {
+            let info = self.column(column)?;
+            // SAFETY: the caller's promise.
+            match unsafe { self.native_value(expr, &info, &built.columns, &schema) }? {
+                Some(value) => native.push((value, column)),
+                None => foreign.push((expr, column, info.computed_type()?)),
+            }
+        }
+        let mut columns: Vec<usize> = keep.iter().map(|&at| built.columns[at]).collect();
+        let column_expr = |at: usize| -> (Arc<dyn PhysicalExpr>, String) {
+            let name = schema.field(at).name();
+            (Arc::new(Column::new(name, at)), name.clone())
+        };
+        let input = checkpointed(built);
+        let clauses = Clauses::Results;
+        if foreign.is_empty() {
+            let values = native.iter().map(|(value, column)| (Arc::clone(value), format!("computed.{column}")));
+            let exprs: Vec<_> = keep.iter().map(|&at| column_expr(at)).chain(values).collect();
+            columns.extend(native.iter().map(|&(_, column)| column));
+            let plan = Arc::new(ProjectionExec::try_new(exprs, input.plan)?);
+            let operator = Operator { clauses, ..Operator::new("Projection", node) };
+            return Ok(Built { plan, columns, operators: above(operator, [input.operators]) });
+        }
+        // One node of PostgreSQL's computes all of them.
+        let mut wanted = Vec::new();
+        for &(expr, column) in results {
+            let name = format!("computed.{column}");
+            wanted.push(ResultColumn { expr: expr as u32, data_type: self.column(column)?.computed_type()?, name });
+            columns.push(column);
+        }
+        let inputs = input.columns.iter().map(|&column| column as u32).collect();
+        let plan = PostgresEvalExec::try_new(self.next_call(), input.plan, inputs, vec![], wanted, keep)?;
+        let operator = Operator { clauses, ..Operator::new("PostgreSQL Projection", node) };
+        Ok(Built { plan: Arc::new(plan), columns, operators: above(operator, [input.operators]) })
+    }
+
+    pub(super) fn next_call(&mut self) -> u32 {
+        self.calls += 1;
+        self.calls - 1
+    }
+
+    /// How many of the first clauses are native.
+    ///
+    /// # Safety
+    /// As `translate`.
+    pub(super) unsafe fn native_prefix(&self, clauses: &[usize], columns: &[usize], schema: &Schema) -> Result<usize> {
+        for (at, clause) in clauses.iter().enumerate() {
+            // SAFETY: the caller's promise.
+            if !unsafe { self.is_native(*clause, columns, schema) }? {
+                return Ok(at);
+            }
+        }
+        Ok(clauses.len())
+    }
+
+    /// How many of the first clauses, of which the first is not native, are not.
+    ///
+    /// # Safety
+    /// As `translate`.
+    unsafe fn foreign_prefix(&self, clauses: &[usize], built: &Built, schema: &Schema) -> Result<usize> {
+        for (at, clause) in clauses.iter().enumerate().skip(1) {
+            // SAFETY: the caller's promise.
+            if unsafe { self.is_native(*clause, &built.columns, schema) }? {
+                return Ok(at);
+            }
+        }
+        Ok(clauses.len())
+    }
+
+    /// # Safety
+    /// As `translate`.
+    unsafe fn is_native(&self, clause: usize, columns: &[usize], schema: &Schema) -> Result<bool> {
+        let layout = Layout { columns, schema };
+        // SAFETY: the caller's promise.
+        match unsafe { Translator::new(self.tree.host, &layout).predicate(self.expr(clause)?.node) } {
+            Ok(_) => Ok(true),
+            Err(TranslateError::Decline(_)) => Ok(false),
+            Err(TranslateError::Error(error)) => Err(error),
+        }
+    }
+
+    /// The native form of a computed column, where it has one of the very type that the column must have.
+    ///
+    /// # Safety
+    /// As `translate`.
+    unsafe fn native_value(
+        &self,
+        expr: usize,
+        info: &TreeColumn,
+        columns: &[usize],
+        schema: &Schema,
+    ) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+        let layout = Layout { columns, schema };
+        // SAFETY: the caller's promise.
+        let (value, found) = match unsafe { Translator::new(self.tree.host, &layout).value(self.expr(expr)?.node) } {
+            Ok(translated) => translated,
+            Err(TranslateError::Decline(_)) => return Ok(None),
+            Err(TranslateError::Error(error)) => return Err(error),
+        };
+        let fits = found == info.computed_type()? || (info.is_numeric() && matches!(found, DataType::Decimal128(..)));
+        Ok(fits.then_some(value))
+    }
+
+    /// All of `clauses`, which are native, as one predicate; `None` where there are none.
+    ///
+    /// # Safety
+    /// As `translate`.
+    pub(super) unsafe fn conjunction(
+        &self,
+        clauses: &[usize],
+        columns: &[usize],
+        schema: &Schema,
+    ) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+        let layout = Layout { columns, schema };
+        let nodes = clauses.iter().map(|&clause| Ok(self.expr(clause)?.node)).collect::<Result<Vec<_>>>()?;
+        // SAFETY: the caller's promise.
+        unsafe { Translator::new(self.tree.host, &layout).conjunction(&nodes) }.map_err(translate_error)
+    }
+}

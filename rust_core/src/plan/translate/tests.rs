@@ -1,0 +1,314 @@
+//! Join trees to plans, and through the codec.
+
+use datafusion::common::JoinType;
+use datafusion::physical_plan::displayable;
+use pgrx_pg_sys as pg_sys;
+
+use super::{Clauses, ColumnSource, Expr, JoinNode, Translated, Tree, TreeColumn, TreeKind, TreeNode, translate};
+use crate::codec::JoinScanCodec;
+use crate::exchange::StreamKind;
+use crate::plan::expressions::variables;
+use crate::plan::testing::{FakeHost, NodePtr, int4, op, task_context, var};
+use crate::plan::types::TypeLayout;
+
+const INT4EQ: u32 = 65;
+const INT4LT: u32 = 66;
+
+fn column(scan: u32, attno: u32) -> TreeColumn {
+    from(ColumnSource::Scan { scan, attno })
+}
+
+fn from(source: ColumnSource) -> TreeColumn {
+    let layout = TypeLayout { len: 4, byval: true, utf8: true };
+    TreeColumn { source, typid: pg_sys::INT4OID.to_u32(), typmod: -1, layout }
+}
+
+fn int4_var(position: i16) -> NodePtr {
+    var(position, pg_sys::INT4OID, -1)
+}
+
+fn scan(scan: u32, filters: Vec<usize>) -> TreeNode {
+    TreeNode { kind: TreeKind::Scan(scan), filters, results: vec![], width: 4 }
+}
+
+fn join_node(join: JoinNode) -> TreeNode {
+    TreeNode { kind: TreeKind::Join(join), filters: vec![], results: vec![], width: 8 }
+}
+
+/// An inner join of nodes 0 and 1 by clause 0.
+fn inner() -> JoinNode {
+    JoinNode {
+        join_type: JoinType::Inner,
+        build: 0,
+        probe: 1,
+        build_exchange: None,
+        probe_exchange: None,
+        keys: vec![0],
+        conditions: vec![],
+    }
+}
+
+fn mentioning(node: NodePtr, columns: Vec<usize>) -> Expr {
+    Expr { node, columns }
+}
+
+fn tree(nodes: Vec<TreeNode>, columns: Vec<TreeColumn>, exprs: Vec<NodePtr>, participants: u32) -> Tree<'static> {
+    let tables = (0..nodes.len()).map(|table| format!("t{table}")).collect();
+    let leaves = vec!["1".to_string(), "2".to_string()];
+    let exprs = exprs
+        .into_iter()
+        .map(|node| {
+            // SAFETY: the tests' expressions are well-formed.
+            let vars = unsafe { variables(node) }.unwrap_or_default();
+            mentioning(node, vars.into_iter().map(|var| var.varattno as usize - 1).collect())
+        })
+        .collect();
+    Tree { host: &FakeHost, nodes, columns, exprs, tables, leaves, output: 2, participants }
+}
+
+/// What the plan looks like before and after it went through its bytes: the same.
+fn shape(translated: &Translated) -> Vec<String> {
+    let codec = JoinScanCodec::default();
+    let bytes = codec.encode(translated.plan.clone()).unwrap();
+    let decoded = codec.decode(&bytes, &task_context()).unwrap();
+    let lines = |plan| displayable(plan).indent(false).to_string();
+    assert_eq!(lines(decoded.as_ref()), lines(translated.plan.as_ref()));
+    assert_eq!(codec.registry.len(), translated.streams.len());
+    lines(decoded.as_ref()).lines().map(str::to_string).collect()
+}
+
+/// t0(1) = t1(1), a filter on t0(2), a condition over both sides; t0 builds and is broadcast, or both are shuffled.
+fn two_tables(build: StreamKind, probe: Option<StreamKind>, participants: u32) -> Translated {
+    let columns = vec![column(1, 2), column(0, 3), column(0, 1), column(0, 2), column(1, 1)];
+    let exprs = vec![
+        op(INT4EQ, 0, &[int4_var(5), int4_var(3)]), // the probe side's operand first
+        op(INT4LT, 0, &[int4_var(4), int4(7)]),
+        op(INT4LT, 0, &[int4_var(1), int4_var(2)]),
+    ];
+    let join = JoinNode { build_exchange: Some(build), probe_exchange: probe, conditions: vec![2], ..inner() };
+    let tree = tree(vec![scan(0, vec![1]), scan(1, vec![]), join_node(join)], columns, exprs, participants);
+    // SAFETY: the expressions are well-formed and live for the whole test.
+    unsafe { translate(&tree) }.unwrap()
+}
+
+#[test]
+fn a_broadcast_build_side() {
+    let translated = two_tables(StreamKind::Broadcast, None, 3);
+    let lines = shape(&translated);
+    assert_eq!(lines[0], "DsmReaderExec: stream=1, gather");
+    assert!(lines[2].contains("HashJoinExec: mode=Partitioned, join_type=Inner"), "{}", lines[2]);
+    assert!(lines[3].contains("DsmReaderExec: stream=0, broadcast"));
+    // The filter's column is read, and goes no further.
+    assert!(lines[5].contains("FilterExec") && lines[5].contains("projection=[t0.3@0, t0.1@1]"), "{}", lines[5]);
+    assert!(lines[6].contains("columns=[t0.3, t0.1, t0.2]"), "{}", lines[6]);
+    assert!(lines[7].contains("HeapScanExec: scan=1"));
+    let operators: Vec<_> = translated.operators.iter().map(|operator| (operator.name, operator.depth)).collect();
+    let expected = [
+        ("Reader", 0),
+        ("Writer", 1),
+        ("Hash Join", 2),
+        ("Reader", 3),
+        ("Writer", 4),
+        ("Filter", 5),
+        ("Heap Scan", 6),
+        ("Heap Scan", 3),
+    ];
+    assert_eq!(operators, expected);
+    let schema = translated.plan.schema();
+    assert_eq!(schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>(), ["t1.2", "t0.3"]);
+}
+
+#[test]
+fn both_sides_shuffled_by_their_own_keys() {
+    let translated = two_tables(StreamKind::Hash, Some(StreamKind::Hash), 3);
+    assert_eq!(
+        translated.streams.iter().map(|stream| stream.kind).collect::<Vec<_>>(),
+        [StreamKind::Hash, StreamKind::Hash, StreamKind::Gather]
+    );
+    let hashed = translated.operators.iter().filter(|operator| operator.clauses == Clauses::Keys).count();
+    assert_eq!(hashed, 2);
+    shape(&translated);
+}
+
+#[test]
+fn one_participant_exchanges_nothing() {
+    let translated = two_tables(StreamKind::Hash, Some(StreamKind::Hash), 1);
+    assert!(translated.streams.is_empty());
+    assert!(shape(&translated).iter().all(|line| !line.contains("Dsm")));
+}
+
+#[test]
+fn forty_tables_go_through_the_codec() {
+    let tables = 40;
+    let columns = (0..tables).map(|table| column(table, 1)).collect();
+    let exprs = (1..tables as i16).map(|table| op(INT4EQ, 0, &[int4_var(table), int4_var(table + 1)])).collect();
+    let mut nodes = vec![scan(0, vec![])];
+    for table in 1..tables {
+        nodes.push(scan(table, vec![]));
+        let scan = nodes.len() - 1;
+        nodes.push(join_node(JoinNode {
+            build: scan,
+            probe: scan - 1,
+            build_exchange: Some(StreamKind::Hash),
+            probe_exchange: Some(StreamKind::Hash),
+            keys: vec![table as usize - 1],
+            ..inner()
+        }));
+    }
+    let tree = tree(nodes, columns, exprs, 3);
+    // SAFETY: the expressions are well-formed and live for the whole test.
+    let translated = unsafe { translate(&tree) }.unwrap();
+    assert_eq!(translated.streams.len(), 2 * 39 + 1);
+    assert_eq!(shape(&translated).len(), translated.operators.len());
+}
+
+#[test]
+fn a_damaged_tree_is_an_error() {
+    let cycle = join_node(JoinNode { build: 1, probe: 0, ..inner() });
+    let key = || vec![op(INT4EQ, 0, &[int4_var(1), int4_var(2)])];
+    for nodes in [vec![], vec![scan(0, vec![9])], vec![scan(0, vec![]), cycle]] {
+        let tree = tree(nodes, vec![column(0, 1), column(1, 1)], key(), 3);
+        // SAFETY: as above.
+        assert!(unsafe { translate(&tree) }.is_err());
+    }
+}
+
+/// Something that has no native form: a function that nobody knows.
+const UNKNOWN_FUNCTION: u32 = 99_999;
+
+fn unknown(position: i16) -> NodePtr {
+    crate::plan::testing::op(UNKNOWN_FUNCTION, 0, &[int4_var(position), int4_var(position)])
+}
+
+fn operators(translated: &Translated) -> Vec<(&'static str, u32)> {
+    translated.operators.iter().map(|operator| (operator.name, operator.depth)).collect()
+}
+
+#[test]
+fn filters_climb_in_their_order() {
+    // Native, foreign, foreign, native: two filters around one evaluation.
+    let native = || op(INT4LT, 0, &[int4_var(1), int4(7)]);
+    let nodes = vec![scan(0, vec![0, 1, 2, 3])];
+    let mut tree = tree(nodes, vec![column(0, 1), column(0, 2)], vec![native(), unknown(2), unknown(2), native()], 1);
+    tree.exprs[1].columns = vec![1];
+    tree.exprs[2].columns = vec![1];
+    // SAFETY: as above.
+    let translated = unsafe { translate(&tree) }.unwrap();
+    assert_eq!(operators(&translated), [("Filter", 0), ("PostgreSQL Filter", 1), ("Filter", 2), ("Heap Scan", 3)]);
+    assert_eq!(translated.calls, 1);
+    let lines = shape(&translated);
+    assert!(lines[1].contains("PostgresEvalExec: call=0, conditions=[1, 2], results=[]"), "{}", lines[1]);
+}
+
+#[test]
+fn a_leaf_of_the_leader_is_sent_by_the_leader() {
+    let leaf = TreeNode { kind: TreeKind::Leaf(0), filters: vec![], results: vec![], width: 4 };
+    let join = JoinNode { build_exchange: Some(StreamKind::Broadcast), ..inner() };
+    let columns = vec![from(ColumnSource::Leaf { leaf: 0, position: 2 }), column(0, 1)];
+    let key = op(INT4EQ, 0, &[int4_var(1), int4_var(2)]);
+    let tree = tree(vec![leaf, scan(0, vec![]), join_node(join)], columns, vec![key], 3);
+    // SAFETY: as above.
+    let translated = unsafe { translate(&tree) }.unwrap();
+    let lines = shape(&translated);
+    assert!(lines.iter().any(|line| line.contains("PostgresLeafExec: leaf=0, 1, columns=[2]")), "{lines:?}");
+}
+
+#[test]
+fn what_a_leaf_probes_goes_to_the_leader_alone() {
+    let leaf = TreeNode { kind: TreeKind::Leaf(0), filters: vec![], results: vec![], width: 4 };
+    let join = JoinNode { build_exchange: Some(StreamKind::Broadcast), ..inner() };
+    let columns = vec![column(0, 1), from(ColumnSource::Leaf { leaf: 0, position: 1 })];
+    let key = op(INT4EQ, 0, &[int4_var(1), int4_var(2)]);
+    let tree = tree(vec![scan(0, vec![]), leaf, join_node(join)], columns, vec![key], 3);
+    // SAFETY: as above.
+    let translated = unsafe { translate(&tree) }.unwrap();
+    let kinds: Vec<StreamKind> = translated.streams.iter().map(|stream| stream.kind).collect();
+    assert_eq!(kinds, [StreamKind::Gather, StreamKind::Gather]);
+}
+
+#[test]
+fn outer_joins_keep_their_conditions_and_filters_apart() {
+    let conditions = [op(INT4EQ, 0, &[int4_var(1), int4_var(2)]), op(INT4LT, 0, &[int4_var(1), int4_var(2)])];
+    let foreign = unknown(2);
+    for (join_type, name) in [(JoinType::Right, "Hash Left Join"), (JoinType::Full, "Hash Full Join")] {
+        let join = JoinNode { join_type, conditions: vec![1], ..inner() };
+        let mut root = join_node(join);
+        root.filters = vec![2];
+        let exprs = vec![conditions[0], conditions[1], foreign];
+        let mut tree = tree(vec![scan(0, vec![]), scan(1, vec![]), root], vec![column(0, 1), column(1, 1)], exprs, 1);
+        tree.exprs[2].columns = vec![1];
+        // SAFETY: as above.
+        let translated = unsafe { translate(&tree) }.unwrap();
+        assert_eq!(operators(&translated)[..2], [("PostgreSQL Filter", 0), (name, 1)]);
+        shape(&translated);
+    }
+}
+
+#[test]
+fn conditions_of_outer_joins_may_be_postgresqls() {
+    let key = op(INT4EQ, 0, &[int4_var(1), int4_var(2)]);
+    let translated = |join_type| {
+        let join = JoinNode { join_type, conditions: vec![1], ..inner() };
+        let nodes = vec![scan(0, vec![]), scan(1, vec![]), join_node(join)];
+        let mut tree = tree(nodes, vec![column(1, 1), column(0, 1)], vec![key, unknown(2)], 1);
+        tree.exprs[1].columns = vec![1];
+        tree.output = 1;
+        // SAFETY: as above.
+        unsafe { translate(&tree) }
+    };
+    for (join_type, kind) in [(JoinType::Right, "Outer"), (JoinType::RightSemi, "Semi"), (JoinType::RightAnti, "Anti")]
+    {
+        let translated = translated(join_type).unwrap();
+        let lines = shape(&translated);
+        assert!(lines.iter().any(|line| line.contains(&format!("PostgresMatchExec: call=0, {kind}"))), "{lines:?}");
+        let nodes = lines.iter().filter(|line| !line.contains("CheckpointExec")).count();
+        assert_eq!(nodes, translated.operators.len());
+    }
+    // With the other side kept, there is no way.
+    assert!(translated(JoinType::Full).is_err());
+    assert!(translated(JoinType::Left).is_err());
+}
+
+#[test]
+fn without_keys_a_nested_loop() {
+    let join = JoinNode { keys: vec![], conditions: vec![0], join_type: JoinType::RightSemi, ..inner() };
+    let mut tree = tree(
+        vec![scan(0, vec![]), scan(1, vec![]), join_node(join)],
+        vec![column(1, 1), column(1, 2), column(0, 1)],
+        vec![op(INT4LT, 0, &[int4_var(1), int4_var(3)])],
+        1,
+    );
+    tree.output = 2;
+    // SAFETY: as above.
+    let translated = unsafe { translate(&tree) }.unwrap();
+    assert_eq!(operators(&translated)[0], ("Nested Loop Semi Join", 0));
+    shape(&translated);
+}
+
+#[test]
+fn an_anti_join_gives_nulls_for_the_side_that_has_no_match() {
+    let join = JoinNode { join_type: JoinType::RightAnti, ..inner() };
+    let key = op(INT4EQ, 0, &[int4_var(1), int4_var(2)]);
+    // Output: a column of the build side, which is NULL, and one of the probe side.
+    let tree =
+        tree(vec![scan(0, vec![]), scan(1, vec![]), join_node(join)], vec![column(0, 1), column(1, 1)], vec![key], 1);
+    // SAFETY: as above.
+    let translated = unsafe { translate(&tree) }.unwrap();
+    assert!(shape(&translated).iter().any(|line| line.contains("NULL")));
+}
+
+#[test]
+fn computed_columns_are_part_of_their_nodes_rows() {
+    let columns = vec![column(0, 1), from(ColumnSource::Computed { expr: 0 })];
+    let sum = op(177, 0, &[int4_var(1), int4(1)]); // int4pl
+    for (expr, name) in [(sum, "Projection"), (unknown(1), "PostgreSQL Projection")] {
+        let mut root = scan(0, vec![]);
+        root.results = vec![0];
+        let mut tree = tree(vec![root], columns.clone(), vec![expr], 1);
+        tree.exprs[0].columns = vec![0];
+        // SAFETY: as above.
+        let translated = unsafe { translate(&tree) }.unwrap();
+        assert_eq!(operators(&translated), [(name, 0), ("Heap Scan", 1)]);
+        shape(&translated);
+    }
+}
