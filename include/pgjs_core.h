@@ -12,11 +12,63 @@
 #include "pgjs_host.h"
 
 /*
+ Where a column of the plan comes from.
+ A heap scan.
+ */
+#define PGJS_COLUMN_SCAN 0
+
+/*
+ A leaf that PostgreSQL runs.
+ */
+#define PGJS_COLUMN_LEAF 1
+
+/*
+ An expression.
+ */
+#define PGJS_COLUMN_COMPUTED 2
+
+/*
  What a node of the join tree does.
  */
 #define PGJS_TREE_SCAN 0
 
 #define PGJS_TREE_JOIN 1
+
+#define PGJS_TREE_LEAF 2
+
+/*
+ Which rows a join gives, besides or instead of its matches.
+ */
+#define PGJS_JOIN_INNER 0
+
+/*
+ Build rows without a match too, with NULLs.
+ */
+#define PGJS_JOIN_BUILD_OUTER 1
+
+/*
+ Probe rows without a match too, with NULLs.
+ */
+#define PGJS_JOIN_PROBE_OUTER 2
+
+/*
+ Both.
+ */
+#define PGJS_JOIN_FULL 3
+
+/*
+ Build rows with a match, once.
+ */
+#define PGJS_JOIN_BUILD_SEMI 4
+
+#define PGJS_JOIN_PROBE_SEMI 5
+
+/*
+ Build rows without a match.
+ */
+#define PGJS_JOIN_BUILD_ANTI 6
+
+#define PGJS_JOIN_PROBE_ANTI 7
 
 /*
  How rows get from a child to its parent.
@@ -40,29 +92,49 @@
 #define PGJS_EXCHANGE_GATHER 3
 
 /*
- The operator evaluates none of its tree node's clauses.
+ The operator evaluates nothing.
  */
 #define PGJS_CLAUSES_NONE 0
 
 /*
- The operator evaluates the filters (of a scan).
+ Conditions on rows.
  */
 #define PGJS_CLAUSES_FILTERS 1
 
 /*
- The operator evaluates the keys and filters (of a join).
+ The tree node's keys, and conditions on pairs of rows.
  */
 #define PGJS_CLAUSES_JOIN 2
 
 /*
- The operator distributes rows by the keys (of a join).
+ The operator distributes rows by the tree node's keys.
  */
 #define PGJS_CLAUSES_KEYS 3
+
+/*
+ The tree node's results.
+ */
+#define PGJS_CLAUSES_RESULTS 4
+
+/*
+ Evaluate expressions over rows.
+ */
+#define PGJS_CALL_EVALUATE 0
+
+/*
+ Give rows of a leaf (leader only).
+ */
+#define PGJS_CALL_FETCH 1
 
 /*
  `pgjs_expr_check` and its kin: the plan can hold it.
  */
 #define PGJS_CHECK_OK 1
+
+/*
+ It can, and evaluating it may raise an ERROR (`pgjs_expr_check` alone says so).
+ */
+#define PGJS_CHECK_RAISES 2
 
 /*
  It cannot; the reason is in the buffer.
@@ -93,9 +165,13 @@ typedef struct PgjsTreeNode {
      */
     uint32_t kind;
     /*
-     SCAN: scan number.
+     SCAN: scan number; LEAF: leaf number.
      */
-    uint32_t scan;
+    uint32_t number;
+    /*
+     JOIN: PGJS_JOIN_*.
+     */
+    uint32_t join_type;
     /*
      JOIN: index of the child that is hashed.
      */
@@ -118,10 +194,20 @@ typedef struct PgjsTreeNode {
     uint32_t first_key;
     uint32_t nkeys;
     /*
-     The remaining clauses, in `exprs`, in the order in which PostgreSQL would evaluate them.
+     JOIN: what else must hold for two rows to match, in `exprs`, in PostgreSQL's order of evaluation.
+     */
+    uint32_t first_condition;
+    uint32_t nconditions;
+    /*
+     Conditions on the node's rows, likewise.
      */
     uint32_t first_filter;
     uint32_t nfilters;
+    /*
+     What is computed of the node's rows, in `exprs`; columns say which of them they are.
+     */
+    uint32_t first_result;
+    uint32_t nresults;
     /*
      Estimated output rows, over all participants.
      */
@@ -134,20 +220,33 @@ typedef struct PgjsTreeNode {
 } PgjsTreeNode;
 
 /*
- One column of `custom_scan_tlist`: a base column that the plan emits or computes with.
+ One column of `custom_scan_tlist`: what the plan emits or computes with.
  */
 typedef struct PgjsColumn {
     /*
-     Scan number: the ordinal of its table within `custom_relids`.
+     PGJS_COLUMN_*.
      */
-    uint32_t scan;
+    uint32_t source;
     /*
-     Attribute number, from 1.
+     SCAN: scan number; LEAF: leaf number; COMPUTED: index in `exprs`.
+     */
+    uint32_t number;
+    /*
+     SCAN: attribute number, LEAF: position in the leaf's row; from 1.
      */
     int32_t attno;
     uint32_t typid;
     int32_t typmod;
     uint32_t collation;
+    /*
+     pg_type.typlen and typbyval.
+     */
+    int16_t typlen;
+    bool typbyval;
+    /*
+     The database's encoding is UTF8.
+     */
+    bool utf8;
 } PgjsColumn;
 
 /*
@@ -161,9 +260,21 @@ typedef struct PgjsPlanInput {
      */
     const void *const *exprs;
     /*
+     The columns (from 0) that the clauses mention, one clause after another.
+     */
+    const uint32_t *mentioned;
+    /*
+     Where in `mentioned` each clause begins, and where the last ends: nexprs + 1 of them.
+     */
+    const uint32_t *mentions;
+    /*
      Table name of each scan, for display.
      */
     const char *const *tables;
+    /*
+     Name of each leaf, for display.
+     */
+    const char *const *leaves;
     uint32_t ntree;
     uint32_t ncolumns;
     uint32_t nexprs;
@@ -176,7 +287,8 @@ typedef struct PgjsPlanInput {
      Participants planned; with 1 the plan has no exchange.
      */
     uint32_t participants;
-    uint32_t _reserved[2];
+    uint32_t nleaves;
+    uint32_t _reserved;
 } PgjsPlanInput;
 
 /*
@@ -225,7 +337,7 @@ typedef struct PgjsNode {
      */
     uint32_t depth;
     /*
-     Index into the join tree whose clauses this operator evaluates, or -1.
+     Index into the join tree that this operator stems from, or -1.
      */
     int32_t tree_node;
     /*
@@ -233,10 +345,14 @@ typedef struct PgjsNode {
      */
     int32_t stream;
     /*
-     PGJS_CLAUSES_*: which of the tree node's clauses are this operator's.
+     PGJS_CLAUSES_*: what it evaluates.
      */
     uint32_t clauses;
-    uint32_t _reserved[2];
+    /*
+     FILTERS, JOIN: `count` clauses of `exprs` from `first` on.
+     */
+    uint32_t first;
+    uint32_t count;
 } PgjsNode;
 
 typedef struct PgjsSessionConfig {
@@ -278,13 +394,6 @@ typedef struct PgjsSessionConfig {
      */
     bool instrument;
     uint8_t _reserved1;
-    /*
-     Leader only: what the emitted columns are in SQL; NULL in a worker.
-     */
-    const struct PgjsColumn *output;
-    uint32_t noutput;
-    uint32_t _reserved2;
-    uint64_t _reserved3;
 } PgjsSessionConfig;
 
 /*
@@ -309,6 +418,67 @@ typedef struct PgjsBatch {
     uint32_t ncolumns;
     uint64_t _reserved;
 } PgjsBatch;
+
+/*
+ What a participant wants of C. Lives until it is answered, or the session ends.
+ */
+typedef struct PgjsCall {
+    /*
+     EVALUATE: ncolumns pointers to nrows Datums each; by-reference ones lie in the session.
+     */
+    const uint64_t *const *values;
+    /*
+     EVALUATE: ncolumns pointers to nrows null flags each.
+     */
+    const bool *const *nulls;
+    /*
+     EVALUATE: the plan column (from 0) of each of ncolumns input columns; FETCH: the positions (from 1) in the
+     leaf's row of the ncolumns columns that are wanted.
+     */
+    const uint32_t *columns;
+    /*
+     EVALUATE: expressions of the plan that all must be true of a row for it to pass, in order.
+     */
+    const uint32_t *conditions;
+    /*
+     EVALUATE: expressions whose values are wanted of the rows that pass.
+     */
+    const uint32_t *results;
+    /*
+     PGJS_CALL_*.
+     */
+    uint32_t kind;
+    /*
+     EVALUATE: the number of the evaluation in the plan, below `pgjs_plan_calls`; FETCH: the leaf.
+     */
+    uint32_t number;
+    uint32_t nrows;
+    uint32_t ncolumns;
+    uint32_t nconditions;
+    uint32_t nresults;
+} PgjsCall;
+
+/*
+ What C has found; read during `pgjs_session_answer` alone.
+ */
+typedef struct PgjsAnswer {
+    /*
+     ncolumns pointers to nrows Datums each; varlenas are neither compressed nor out of line.
+     */
+    const uint64_t *const *values;
+    const bool *const *nulls;
+    /*
+     EVALUATE: which rows pass; NULL: all. The values of others are not looked at.
+     */
+    const bool *passed;
+    uint32_t nrows;
+    uint32_t ncolumns;
+    /*
+     FETCH: the leaf has no more rows.
+     */
+    bool done;
+    uint8_t _reserved[7];
+} PgjsAnswer;
 
 /*
  What one operator did in one participant.
@@ -352,7 +522,7 @@ typedef struct PgjsStreamMetric {
 #define PGJS_TURN_BUSY 2
 
 /*
- Work that only C may do waits in the session. Reserved: no plan has such work yet, and C refuses it.
+ Work that only C may do: `pgjs_session_call` says what, `pgjs_session_answer` takes what came of it, then turn again.
  */
 #define PGJS_TURN_CALL 3
 
@@ -384,12 +554,19 @@ int32_t pgjs_expr_check(const PgjsHost *host, const void *expr, char *reason, si
 int32_t pgjs_key_check(const PgjsHost *host, const void *clause, char *reason, size_t reason_len);
 
 /*
- Can the plan carry a column of this type?
+ Can the plan carry a column of this type? `typlen` and `typbyval` are pg_type's; `utf8`: the database's
+ encoding is UTF8.
 
  # Safety
  `reason` has `reason_len` bytes.
  */
-int32_t pgjs_type_check(uint32_t typid, int32_t typmod, char *reason, size_t reason_len);
+int32_t pgjs_type_check(uint32_t typid,
+                        int32_t typmod,
+                        int16_t typlen,
+                        bool typbyval,
+                        bool utf8,
+                        char *reason,
+                        size_t reason_len);
 
 /*
  Translates a join tree into a physical plan and encodes it. On success `*plan` is written and
@@ -429,6 +606,14 @@ const struct PgjsStream *pgjs_plan_streams(const struct PgjsPlan *plan, uint32_t
 const struct PgjsNode *pgjs_plan_nodes(const struct PgjsPlan *plan, uint32_t *count);
 
 /*
+ How many evaluations of the plan PostgreSQL does; with some, every participant needs the expressions.
+
+ # Safety
+ `plan` is live.
+ */
+uint32_t pgjs_plan_calls(const struct PgjsPlan *plan);
+
+/*
  Frees a plan; NULL is fine. Calls nothing in C.
 
  # Safety
@@ -456,6 +641,23 @@ bool pgjs_session_new(const PgjsHost *host,
  `session` is live, and no turn of it is on the stack.
  */
 PgjsTurn pgjs_session_turn(struct PgjsSession *session, struct PgjsBatch *batch);
+
+/*
+ The call behind the last PGJS_TURN_CALL.
+
+ # Safety
+ `session` is live; `call` can be written.
+ */
+void pgjs_session_call(const struct PgjsSession *session, struct PgjsCall *call);
+
+/*
+ Gives the session what came of its call. False for an answer that cannot be taken in: the error is
+ `pgjs_session_error`'s then.
+
+ # Safety
+ `session` is live and has a call; all of `answer` is valid for the call.
+ */
+bool pgjs_session_answer(struct PgjsSession *session, const struct PgjsAnswer *answer);
 
 /*
  A peer is gone without a word (a receive or send said DETACHED before its end): set by the

@@ -58,6 +58,14 @@ typedef struct PgjsPage
 #define PGJS_COLLATION_DETERMINISTIC	1
 #define PGJS_COLLATION_C				2
 
+/* How values of a type lie in memory (pg_type), and whether text is UTF-8 here. */
+typedef struct PgjsTypeLayout
+{
+	int16_t		len;			/* bytes; -1 varlena, -2 C string */
+	bool		byval;
+	bool		utf8;			/* the database's encoding is UTF8 */
+} PgjsTypeLayout;
+
 typedef struct PgjsHost
 {
 	void	   *ctx;
@@ -97,6 +105,9 @@ typedef struct PgjsHost
 
 	/* PGJS_COLLATION_* flags of a collation. */
 	PgjsIo		(*collation) (void *ctx, uint32_t collation, uint32_t *flags);
+
+	/* Layout of a type. */
+	PgjsIo		(*type_layout) (void *ctx, uint32_t typid, PgjsTypeLayout *out);
 } PgjsHost;
 
 #endif							/* PGJS_HOST_H */

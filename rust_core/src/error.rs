@@ -9,6 +9,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub mod sqlstate {
     pub const DIVISION_BY_ZERO: &str = "22012";
     pub const NUMERIC_VALUE_OUT_OF_RANGE: &str = "22003";
+    pub const DATETIME_FIELD_OVERFLOW: &str = "22008";
+    pub const SUBSTRING_ERROR: &str = "22011";
+    pub const INVALID_ARGUMENT_FOR_POWER_FUNCTION: &str = "2201F";
+    pub const FEATURE_NOT_SUPPORTED: &str = "0A000";
+    pub const PROGRAM_LIMIT_EXCEEDED: &str = "54000";
     pub const CHARACTER_NOT_IN_REPERTOIRE: &str = "22021";
     pub const INVALID_ESCAPE_SEQUENCE: &str = "22025";
     pub const QUERY_CANCELED: &str = "57014";

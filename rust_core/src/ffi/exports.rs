@@ -1,23 +1,28 @@
 //! Every function that C calls. Each body runs in [`guard`], so no panic leaves it.
 
+use std::collections::HashMap;
 use std::ffi::{CString, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::errors::ErrorTexts;
-use super::host::{HostTable, PgjsHost};
+use arrow::array::BooleanArray;
+
+use super::host::{HostTable, PgjsHost, slice};
 use super::input;
 use super::types::*;
 use crate::codec::JoinScanCodec;
 use crate::emit::Emitter;
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::ingest::ingest;
 use crate::metrics;
 use crate::parallel::{Participant, Settings, Turn};
 use crate::plan::expressions::{AnyColumns, TranslateError, Translator, key};
 use crate::plan::translate::{Clauses, Translated, translate};
-use crate::plan::types::{Decline, arrow_type};
+use crate::plan::types::{Decline, TypeLayout, arrow_type};
+use crate::postgres::{Answer, Request};
 use crate::session::Topology;
 
 /// A plan: its bytes, its operators and streams. Made in the leader, freed by `pgjs_plan_free`.
@@ -25,6 +30,7 @@ pub struct PgjsPlan {
     bytes: Vec<u8>,
     streams: Vec<PgjsStream>,
     operators: Vec<PgjsNode>,
+    calls: u32,
     /// What `operators` point into.
     _texts: Vec<CString>,
 }
@@ -34,11 +40,17 @@ pub struct PgjsSession {
     participant: Participant,
     /// Leader only.
     emitter: Option<Emitter>,
+    /// Input rows of calls as Datums, by number of the evaluation.
+    call_emitters: HashMap<u32, Emitter>,
+    /// The call that C is at, and its input.
+    call: Option<(Request, Option<PgjsBatch>)>,
     error: ErrorTexts,
 }
 
 /// `pgjs_expr_check` and its kin: the plan can hold it.
 pub const PGJS_CHECK_OK: i32 = 1;
+/// It can, and evaluating it may raise an ERROR (`pgjs_expr_check` alone says so).
+pub const PGJS_CHECK_RAISES: i32 = 2;
 /// It cannot; the reason is in the buffer.
 pub const PGJS_CHECK_UNSUPPORTED: i32 = 0;
 /// An ERROR is parked in C.
@@ -127,10 +139,14 @@ pub unsafe extern "C" fn pgjs_expr_check(
     unsafe {
         let outcome = guard(|| {
             let host = HostTable::new(*host);
-            let translator = Translator::new(&host, &AnyColumns);
-            decline(translator.predicate(expr.cast()))
+            let columns = AnyColumns { host: &host };
+            let raises = Translator::new(&host, &columns).predicate_raises(expr.cast());
+            Ok((matches!(raises, Ok(true)), decline(raises)?))
         });
-        answer(outcome, reason, reason_len)
+        match outcome {
+            Ok((true, Ok(()))) => PGJS_CHECK_RAISES,
+            outcome => answer(outcome.map(|(_, outcome)| outcome), reason, reason_len),
+        }
     }
 }
 
@@ -149,20 +165,31 @@ pub unsafe extern "C" fn pgjs_key_check(
     unsafe {
         let outcome = guard(|| {
             let host = HostTable::new(*host);
-            decline(key(&host, clause.cast(), &AnyColumns, &AnyColumns))
+            let columns = AnyColumns { host: &host };
+            decline(key(&host, clause.cast(), &columns, &columns))
         });
         answer(outcome, reason, reason_len)
     }
 }
 
-/// Can the plan carry a column of this type?
+/// Can the plan carry a column of this type? `typlen` and `typbyval` are pg_type's; `utf8`: the database's
+/// encoding is UTF8.
 ///
 /// # Safety
 /// `reason` has `reason_len` bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pgjs_type_check(typid: u32, typmod: i32, reason: *mut c_char, reason_len: usize) -> i32 {
+pub unsafe extern "C" fn pgjs_type_check(
+    typid: u32,
+    typmod: i32,
+    typlen: i16,
+    typbyval: bool,
+    utf8: bool,
+    reason: *mut c_char,
+    reason_len: usize,
+) -> i32 {
+    let layout = TypeLayout { len: typlen, byval: typbyval, utf8 };
     // SAFETY: the caller's promise.
-    unsafe { answer(guard(|| Ok(arrow_type(typid.into(), typmod).map(|_| ()))), reason, reason_len) }
+    unsafe { answer(guard(|| Ok(arrow_type(typid.into(), typmod, layout).map(|_| ()))), reason, reason_len) }
 }
 
 /// Translates a join tree into a physical plan and encodes it. On success `*plan` is written and
@@ -211,11 +238,13 @@ impl PgjsPlan {
                 stream: operator.stream.map_or(-1, |stream| stream as i32),
                 clauses: match operator.clauses {
                     Clauses::None => PGJS_CLAUSES_NONE,
-                    Clauses::Filters => PGJS_CLAUSES_FILTERS,
-                    Clauses::Join => PGJS_CLAUSES_JOIN,
+                    Clauses::Filters { .. } => PGJS_CLAUSES_FILTERS,
+                    Clauses::Join { .. } => PGJS_CLAUSES_JOIN,
                     Clauses::Keys => PGJS_CLAUSES_KEYS,
+                    Clauses::Results => PGJS_CLAUSES_RESULTS,
                 },
-                _reserved: [0; 2],
+                first: operator.clauses.range().start as u32,
+                count: operator.clauses.range().len() as u32,
             })
             .collect();
         let streams = translated
@@ -223,7 +252,7 @@ impl PgjsPlan {
             .iter()
             .map(|stream| PgjsStream { kind: input::exchange_number(stream.kind), width: stream.width })
             .collect();
-        Ok(Self { bytes, streams, operators, _texts: texts })
+        Ok(Self { bytes, streams, operators, calls: translated.calls, _texts: texts })
     }
 }
 
@@ -264,6 +293,16 @@ pub unsafe extern "C" fn pgjs_plan_nodes(plan: *const PgjsPlan, count: *mut u32)
     // SAFETY: as above.
     unsafe { *count = plan.operators.len() as u32 };
     plan.operators.as_ptr()
+}
+
+/// How many evaluations of the plan PostgreSQL does; with some, every participant needs the expressions.
+///
+/// # Safety
+/// `plan` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pgjs_plan_calls(plan: *const PgjsPlan) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe { &*plan }.calls
 }
 
 /// Frees a plan; NULL is fine. Calls nothing in C.
@@ -310,15 +349,18 @@ pub unsafe extern "C" fn pgjs_session_new(
             turn_length: Duration::from_micros(config.turn_us.into()),
             trace: config.trace,
         };
-        let emitter = if config.output.is_null() {
-            None
-        } else {
-            // SAFETY: the caller's promise.
-            let output = unsafe { std::slice::from_raw_parts(config.output, config.noutput as usize) };
-            Some(Emitter::new(output)?)
-        };
         let participant = Participant::new(Arc::new(host), settings, bytes)?;
-        Ok(PgjsSession { participant, emitter, error: ErrorTexts::default() })
+        let emitter = (config.participant == 0).then(|| {
+            let fields = participant.plan().schema();
+            Emitter::new(fields.fields().iter().map(|field| field.data_type().clone()).collect())
+        });
+        Ok(PgjsSession {
+            participant,
+            emitter,
+            call_emitters: HashMap::new(),
+            call: None,
+            error: ErrorTexts::default(),
+        })
     });
     // SAFETY: the caller's promise.
     unsafe { hand_over(made, session, error) }
@@ -342,6 +384,7 @@ pub unsafe extern "C" fn pgjs_session_turn(session: *mut PgjsSession, batch: *mu
         }
         Turn::Pending => Ok(PGJS_TURN_PENDING),
         Turn::Busy => Ok(PGJS_TURN_BUSY),
+        Turn::Call(request) => session.begin_call(request),
         Turn::Done => Ok(PGJS_TURN_DONE),
         Turn::Failed(error) => Err(error),
     });
@@ -349,6 +392,93 @@ pub unsafe extern "C" fn pgjs_session_turn(session: *mut PgjsSession, batch: *mu
         session.error = ErrorTexts::new(&error);
         PGJS_TURN_ERROR
     })
+}
+
+impl PgjsSession {
+    /// Makes a request ready for C.
+    fn begin_call(&mut self, request: Request) -> Result<PgjsTurn> {
+        let input = match &request {
+            Request::Fetch { .. } => None,
+            Request::Evaluate { evaluation, input } => {
+                let types = || input.columns().iter().map(|column| column.data_type().clone()).collect();
+                let emitter = self.call_emitters.entry(evaluation.call).or_insert_with(|| Emitter::new(types()));
+                Some(emitter.emit(input.clone())?)
+            }
+        };
+        self.call = Some((request, input));
+        Ok(PGJS_TURN_CALL)
+    }
+
+    /// # Safety
+    /// `answer` is valid.
+    unsafe fn take_answer(&mut self, answer: &PgjsAnswer) -> Result<()> {
+        let (request, _) = self.call.take().ok_or_else(|| Error::internal("an answer without a call"))?;
+        let (types, rows) = match &request {
+            Request::Evaluate { evaluation, input } => (&evaluation.types, input.num_rows()),
+            Request::Fetch { fetch } => (&fetch.types, answer.nrows as usize),
+        };
+        if answer.ncolumns as usize != types.len() || answer.nrows as usize != rows {
+            return Err(Error::internal("an answer has another shape than its call"));
+        }
+        // SAFETY: the caller's promise.
+        let (columns, passed) = unsafe {
+            let (values, nulls) = (slice(answer.values, types.len()), slice(answer.nulls, types.len()));
+            let passed = if answer.passed.is_null() { None } else { Some(slice(answer.passed, rows)) };
+            (ingest(types, values, nulls, rows)?, passed.map(|passed| BooleanArray::from(passed.to_vec())))
+        };
+        self.participant.answer(Ok(Answer { rows, columns, passed, done: answer.done }));
+        Ok(())
+    }
+}
+
+/// The call behind the last PGJS_TURN_CALL.
+///
+/// # Safety
+/// `session` is live; `call` can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pgjs_session_call(session: *const PgjsSession, call: *mut PgjsCall) {
+    // SAFETY: the caller's promise.
+    let session = unsafe { &*session };
+    let (mut made, none) = (PgjsCall::default(), std::ptr::null());
+    match &session.call {
+        Some((Request::Evaluate { evaluation, .. }, input)) => {
+            made.kind = PGJS_CALL_EVALUATE;
+            made.number = evaluation.call;
+            (made.values, made.nulls) = input.map_or((none, std::ptr::null()), |input| (input.values, input.nulls));
+            made.nrows = input.map_or(0, |input| input.nrows);
+            (made.columns, made.ncolumns) = (evaluation.inputs.as_ptr(), evaluation.inputs.len() as u32);
+            (made.conditions, made.nconditions) = (evaluation.conditions.as_ptr(), evaluation.conditions.len() as u32);
+            (made.results, made.nresults) = (evaluation.results.as_ptr(), evaluation.results.len() as u32);
+        }
+        Some((Request::Fetch { fetch }, _)) => {
+            made.kind = PGJS_CALL_FETCH;
+            made.number = fetch.leaf;
+            (made.columns, made.ncolumns) = (fetch.columns.as_ptr(), fetch.columns.len() as u32);
+        }
+        None => {}
+    }
+    // SAFETY: the caller's promise.
+    unsafe { *call = made };
+}
+
+/// Gives the session what came of its call. False for an answer that cannot be taken in: the error is
+/// `pgjs_session_error`'s then.
+///
+/// # Safety
+/// `session` is live and has a call; all of `answer` is valid for the call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pgjs_session_answer(session: *mut PgjsSession, answer: *const PgjsAnswer) -> bool {
+    // SAFETY: the caller's promise.
+    let session = unsafe { &mut *session };
+    // SAFETY: the caller's promise.
+    let outcome = guard(|| unsafe { session.take_answer(&*answer) });
+    match outcome {
+        Ok(()) => true,
+        Err(error) => {
+            session.error = ErrorTexts::new(&error);
+            false
+        }
+    }
 }
 
 /// A peer is gone without a word (a receive or send said DETACHED before its end): set by the

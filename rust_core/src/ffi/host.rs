@@ -6,7 +6,7 @@
 use std::ffi::{c_char, c_int, c_void};
 
 use crate::error::{Error, Result};
-use crate::host::{Attribute, CollationFlags, Host, Page, Receive, Send as Sent};
+use crate::host::{Attribute, CollationFlags, Host, Page, Receive, Send as Sent, TypeLayout};
 
 /// What a callback came to; `PGJS_IO_*` in C.
 pub type PgjsIo = i32;
@@ -15,7 +15,7 @@ pub const PGJS_IO_WOULD_BLOCK: PgjsIo = 1;
 pub const PGJS_IO_DETACHED: PgjsIo = 2;
 pub const PGJS_IO_ERROR: PgjsIo = 3;
 
-pub use crate::host::Attribute as PgjsAttribute;
+pub use crate::host::{Attribute as PgjsAttribute, TypeLayout as PgjsTypeLayout};
 
 #[repr(C)]
 pub struct PgjsRelation {
@@ -46,6 +46,7 @@ pub struct PgjsHost {
     pub log: unsafe extern "C" fn(*mut c_void, *const c_char, usize) -> PgjsIo,
     pub cancelled: unsafe extern "C" fn(*mut c_void) -> bool,
     pub collation: unsafe extern "C" fn(*mut c_void, u32, *mut u32) -> PgjsIo,
+    pub type_layout: unsafe extern "C" fn(*mut c_void, u32, *mut TypeLayout) -> PgjsIo,
 }
 
 /// The table as a [`Host`].
@@ -157,6 +158,13 @@ impl Host for HostTable {
         // SAFETY: the table's contract.
         done(unsafe { (self.0.collation)(self.0.ctx, collation, &mut flags) })?;
         Ok(CollationFlags { deterministic: flags & 1 != 0, c: flags & 2 != 0 })
+    }
+
+    fn type_layout(&self, typid: u32) -> Result<TypeLayout> {
+        let mut out = TypeLayout { len: 0, byval: false, utf8: false };
+        // SAFETY: the table's contract.
+        done(unsafe { (self.0.type_layout)(self.0.ctx, typid, &mut out) })?;
+        Ok(out)
     }
 }
 

@@ -5,22 +5,61 @@
 
 use std::ffi::{c_char, c_void};
 
-/// One column of `custom_scan_tlist`: a base column that the plan emits or computes with.
+use crate::host::TypeLayout;
+
+/// Where a column of the plan comes from.
+/// A heap scan.
+pub const PGJS_COLUMN_SCAN: u32 = 0;
+/// A leaf that PostgreSQL runs.
+pub const PGJS_COLUMN_LEAF: u32 = 1;
+/// An expression.
+pub const PGJS_COLUMN_COMPUTED: u32 = 2;
+
+/// One column of `custom_scan_tlist`: what the plan emits or computes with.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PgjsColumn {
-    /// Scan number: the ordinal of its table within `custom_relids`.
-    pub scan: u32,
-    /// Attribute number, from 1.
+    /// PGJS_COLUMN_*.
+    pub source: u32,
+    /// SCAN: scan number; LEAF: leaf number; COMPUTED: index in `exprs`.
+    pub number: u32,
+    /// SCAN: attribute number, LEAF: position in the leaf's row; from 1.
     pub attno: i32,
     pub typid: u32,
     pub typmod: i32,
     pub collation: u32,
+    /// pg_type.typlen and typbyval.
+    pub typlen: i16,
+    pub typbyval: bool,
+    /// The database's encoding is UTF8.
+    pub utf8: bool,
+}
+
+impl PgjsColumn {
+    pub fn layout(&self) -> TypeLayout {
+        TypeLayout { len: self.typlen, byval: self.typbyval, utf8: self.utf8 }
+    }
 }
 
 /// What a node of the join tree does.
 pub const PGJS_TREE_SCAN: u32 = 0;
 pub const PGJS_TREE_JOIN: u32 = 1;
+pub const PGJS_TREE_LEAF: u32 = 2;
+
+/// Which rows a join gives, besides or instead of its matches.
+pub const PGJS_JOIN_INNER: u32 = 0;
+/// Build rows without a match too, with NULLs.
+pub const PGJS_JOIN_BUILD_OUTER: u32 = 1;
+/// Probe rows without a match too, with NULLs.
+pub const PGJS_JOIN_PROBE_OUTER: u32 = 2;
+/// Both.
+pub const PGJS_JOIN_FULL: u32 = 3;
+/// Build rows with a match, once.
+pub const PGJS_JOIN_BUILD_SEMI: u32 = 4;
+pub const PGJS_JOIN_PROBE_SEMI: u32 = 5;
+/// Build rows without a match.
+pub const PGJS_JOIN_BUILD_ANTI: u32 = 6;
+pub const PGJS_JOIN_PROBE_ANTI: u32 = 7;
 
 /// How rows get from a child to its parent.
 /// They stay in the participant that has them.
@@ -38,8 +77,10 @@ pub const PGJS_EXCHANGE_GATHER: u32 = 3;
 pub struct PgjsTreeNode {
     /// PGJS_TREE_*.
     pub kind: u32,
-    /// SCAN: scan number.
-    pub scan: u32,
+    /// SCAN: scan number; LEAF: leaf number.
+    pub number: u32,
+    /// JOIN: PGJS_JOIN_*.
+    pub join_type: u32,
     /// JOIN: index of the child that is hashed.
     pub build: u32,
     /// JOIN: index of the child that probes.
@@ -51,9 +92,15 @@ pub struct PgjsTreeNode {
     /// JOIN: the equality clauses that are hashed, in `exprs`.
     pub first_key: u32,
     pub nkeys: u32,
-    /// The remaining clauses, in `exprs`, in the order in which PostgreSQL would evaluate them.
+    /// JOIN: what else must hold for two rows to match, in `exprs`, in PostgreSQL's order of evaluation.
+    pub first_condition: u32,
+    pub nconditions: u32,
+    /// Conditions on the node's rows, likewise.
     pub first_filter: u32,
     pub nfilters: u32,
+    /// What is computed of the node's rows, in `exprs`; columns say which of them they are.
+    pub first_result: u32,
+    pub nresults: u32,
     /// Estimated output rows, over all participants.
     pub rows: f64,
     /// Estimated output bytes a row.
@@ -68,8 +115,14 @@ pub struct PgjsPlanInput {
     pub columns: *const PgjsColumn,
     /// `Node *` of each clause; Vars are (INDEX_VAR, position in `columns` from 1), Params are bound to Consts.
     pub exprs: *const *const c_void,
+    /// The columns (from 0) that the clauses mention, one clause after another.
+    pub mentioned: *const u32,
+    /// Where in `mentioned` each clause begins, and where the last ends: nexprs + 1 of them.
+    pub mentions: *const u32,
     /// Table name of each scan, for display.
     pub tables: *const *const c_char,
+    /// Name of each leaf, for display.
+    pub leaves: *const *const c_char,
     pub ntree: u32,
     pub ncolumns: u32,
     pub nexprs: u32,
@@ -78,7 +131,8 @@ pub struct PgjsPlanInput {
     pub noutput: u32,
     /// Participants planned; with 1 the plan has no exchange.
     pub participants: u32,
-    pub _reserved: [u32; 2],
+    pub nleaves: u32,
+    pub _reserved: u32,
 }
 
 /// One stream of a plan: stream_id is its index.
@@ -100,23 +154,27 @@ pub struct PgjsNode {
     pub detail: *const c_char,
     /// 0 for the root.
     pub depth: u32,
-    /// Index into the join tree whose clauses this operator evaluates, or -1.
+    /// Index into the join tree that this operator stems from, or -1.
     pub tree_node: i32,
     /// stream_id of a Reader or Writer, or -1.
     pub stream: i32,
-    /// PGJS_CLAUSES_*: which of the tree node's clauses are this operator's.
+    /// PGJS_CLAUSES_*: what it evaluates.
     pub clauses: u32,
-    pub _reserved: [u32; 2],
+    /// FILTERS, JOIN: `count` clauses of `exprs` from `first` on.
+    pub first: u32,
+    pub count: u32,
 }
 
-/// The operator evaluates none of its tree node's clauses.
+/// The operator evaluates nothing.
 pub const PGJS_CLAUSES_NONE: u32 = 0;
-/// The operator evaluates the filters (of a scan).
+/// Conditions on rows.
 pub const PGJS_CLAUSES_FILTERS: u32 = 1;
-/// The operator evaluates the keys and filters (of a join).
+/// The tree node's keys, and conditions on pairs of rows.
 pub const PGJS_CLAUSES_JOIN: u32 = 2;
-/// The operator distributes rows by the keys (of a join).
+/// The operator distributes rows by the tree node's keys.
 pub const PGJS_CLAUSES_KEYS: u32 = 3;
+/// The tree node's results.
+pub const PGJS_CLAUSES_RESULTS: u32 = 4;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -141,11 +199,6 @@ pub struct PgjsSessionConfig {
     /// Keep metrics per operator.
     pub instrument: bool,
     pub _reserved1: u8,
-    /// Leader only: what the emitted columns are in SQL; NULL in a worker.
-    pub output: *const PgjsColumn,
-    pub noutput: u32,
-    pub _reserved2: u32,
-    pub _reserved3: u64,
 }
 
 /// One batch of result rows, column-major. Lives until the next turn, end or free of its session
@@ -190,12 +243,77 @@ pub const PGJS_TURN_READY: PgjsTurn = 0;
 pub const PGJS_TURN_PENDING: PgjsTurn = 1;
 /// The deadline has passed: serve interrupts, then turn again without waiting.
 pub const PGJS_TURN_BUSY: PgjsTurn = 2;
-/// Work that only C may do waits in the session. Reserved: no plan has such work yet, and C refuses it.
+/// Work that only C may do: `pgjs_session_call` says what, `pgjs_session_answer` takes what came of it, then turn again.
 pub const PGJS_TURN_CALL: PgjsTurn = 3;
 /// All rows are out (leader), or the session has ended (worker, or leader after pgjs_session_end).
 pub const PGJS_TURN_DONE: PgjsTurn = 4;
 /// An error: parked in C, or in pgjs_session_error.
 pub const PGJS_TURN_ERROR: PgjsTurn = 5;
+
+/// Evaluate expressions over rows.
+pub const PGJS_CALL_EVALUATE: u32 = 0;
+/// Give rows of a leaf (leader only).
+pub const PGJS_CALL_FETCH: u32 = 1;
+
+/// What a participant wants of C. Lives until it is answered, or the session ends.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct PgjsCall {
+    /// EVALUATE: ncolumns pointers to nrows Datums each; by-reference ones lie in the session.
+    pub values: *const *const u64,
+    /// EVALUATE: ncolumns pointers to nrows null flags each.
+    pub nulls: *const *const bool,
+    /// EVALUATE: the plan column (from 0) of each of ncolumns input columns; FETCH: the positions (from 1) in the
+    /// leaf's row of the ncolumns columns that are wanted.
+    pub columns: *const u32,
+    /// EVALUATE: expressions of the plan that all must be true of a row for it to pass, in order.
+    pub conditions: *const u32,
+    /// EVALUATE: expressions whose values are wanted of the rows that pass.
+    pub results: *const u32,
+    /// PGJS_CALL_*.
+    pub kind: u32,
+    /// EVALUATE: the number of the evaluation in the plan, below `pgjs_plan_calls`; FETCH: the leaf.
+    pub number: u32,
+    pub nrows: u32,
+    pub ncolumns: u32,
+    pub nconditions: u32,
+    pub nresults: u32,
+}
+
+impl Default for PgjsCall {
+    fn default() -> Self {
+        let none = std::ptr::null();
+        Self {
+            values: std::ptr::null(),
+            nulls: std::ptr::null(),
+            columns: none,
+            conditions: none,
+            results: none,
+            kind: PGJS_CALL_EVALUATE,
+            number: 0,
+            nrows: 0,
+            ncolumns: 0,
+            nconditions: 0,
+            nresults: 0,
+        }
+    }
+}
+
+/// What C has found; read during `pgjs_session_answer` alone.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct PgjsAnswer {
+    /// ncolumns pointers to nrows Datums each; varlenas are neither compressed nor out of line.
+    pub values: *const *const u64,
+    pub nulls: *const *const bool,
+    /// EVALUATE: which rows pass; NULL: all. The values of others are not looked at.
+    pub passed: *const bool,
+    pub nrows: u32,
+    pub ncolumns: u32,
+    /// FETCH: the leaf has no more rows.
+    pub done: bool,
+    pub _reserved: [u8; 7],
+}
 
 /// An error for ereport. The texts are NUL-terminated, NULL where there is none, and belong to the object it came from.
 #[repr(C)]
