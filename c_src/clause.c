@@ -6,6 +6,11 @@
  * Rust meets Vars and Consts only. At planning every Param stands for some
  * value of its type, so a check looks at a NULL of that type; at execution it
  * becomes its value.
+ *
+ * A clause stands on the best rung that it can: vectorised in Rust, by
+ * PostgreSQL's evaluator within the plan, or above the plan. Between the first
+ * two the plan's translation decides anew, with the Params' values; what is
+ * found here serves the costs, and the join conditions that must be native.
  */
 #include "pg_joinscan.h"
 
@@ -94,14 +99,19 @@ is_volatile_initplan(const PlannerInfo *root, int paramid)
 	return false;
 }
 
+/*
+ * Params that must not be evaluated before the first row, and (in *typed)
+ * whether all have a form in the plan whatever their value.
+ */
 typedef struct ParamContext
 {
 	const PlannerInfo *root;
-	const char *reason;
+	bool		volatile_initplan;
+	bool		typed;
 } ParamContext;
 
 static bool
-param_refusal_walker(Node *node, void *arg)
+param_check_walker(Node *node, void *arg)
 {
 	ParamContext *context = arg;
 
@@ -111,17 +121,13 @@ param_refusal_walker(Node *node, void *arg)
 	{
 		Param	   *param = (Param *) node;
 
-		if (param->paramtype == NUMERICOID)
-			context->reason = "numeric parameters are not supported";
-		else if (!param_type_ok(param->paramtype))
-			context->reason = psprintf("parameters of type %s are not supported", format_type_be(param->paramtype));
-		else if (type_is_collatable(param->paramtype) && GetDatabaseEncoding() != PG_UTF8)
-			context->reason = "text needs the server encoding UTF8";
-		else if (param->paramkind == PARAM_EXEC && is_volatile_initplan(context->root, param->paramid))
-			context->reason = "subqueries with volatile functions are not supported";
-		return context->reason != NULL;
+		context->typed &= param_type_ok(param->paramtype) &&
+			(!type_is_collatable(param->paramtype) || GetDatabaseEncoding() == PG_UTF8);
+		context->volatile_initplan |= param->paramkind == PARAM_EXEC &&
+			is_volatile_initplan(context->root, param->paramid);
+		return false;
 	}
-	return expression_tree_walker(node, param_refusal_walker, arg);
+	return expression_tree_walker(node, param_check_walker, arg);
 }
 
 /* The value of a Param, as the executor finds it; in whatever memory it is. */
@@ -230,37 +236,118 @@ named(const char *reason)
 	return psprintf("%.*s %s%s", kept, reason, name, rest);
 }
 
-const char *
-pgjs_column_refusal(const Var *var)
+List *
+pgjs_columns_of(List *exprs)
 {
-	char		reason[PGJS_REASON_SIZE] = "";
+	return pull_var_clause((Node *) exprs, PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_INCLUDE_PLACEHOLDERS);
+}
 
-	if (var->varattno == InvalidAttrNumber)
-		return "whole-row references are not supported";
-	if (var->varattno < 0)
-		return "system columns are not supported";
-	if (pgjs_type_check(var->vartype, var->vartypmod, reason, sizeof(reason)) != PGJS_CHECK_OK)
+const char *
+pgjs_column_refusal(Node *column)
+{
+	Oid			type = exprType(column);
+	char		reason[PGJS_REASON_SIZE] = "";
+	int16		typlen;
+	bool		typbyval;
+
+	get_typlenbyval(type, &typlen, &typbyval);
+	if (pgjs_type_check(type, exprTypmod(column), typlen, typbyval, GetDatabaseEncoding() == PG_UTF8,
+						reason, sizeof(reason)) != PGJS_CHECK_OK)
 		return named(reason);
-	if (type_is_collatable(var->vartype) && GetDatabaseEncoding() != PG_UTF8)
-		return "text needs the server encoding UTF8";
 	return NULL;
 }
 
-/* Asks Rust; it sees NULLs for Params. */
+/*
+ * A numeric of declared precision lies otherwise in a plan than one of any. So
+ * what a clause finds there depends on the tree: a relation may be scanned in
+ * its serial tree and come out of a PostgreSQL plan in its parallel one, and a
+ * PlaceHolderVar may be computed natively or by PostgreSQL. A clause is native
+ * if it is so in every form.
+ */
+#define FORM_PARALLEL	1		/* as in the parallel trees, else in the serial ones */
+#define FORM_COMPUTED	2		/* PlaceHolderVars by their expressions, else as of any precision */
+#define NFORMS			4
+
+typedef struct CheckedForm
+{
+	PlannerInfo *root;
+	int			form;			/* of FORM_* */
+	int			matters;		/* those of FORM_* that make a difference to the clause */
+} CheckedForm;
+
+/* Do the rows of this relation come out of a PostgreSQL plan? */
+static bool
+is_from_postgres(CheckedForm *checked, Index relid)
+{
+	PlannerInfo *root = checked->root;
+	RelOptInfo *rel = relid < (Index) root->simple_rel_array_size ? root->simple_rel_array[relid] : NULL;
+	PgjsRelInfo *info = rel == NULL ? NULL : pgjs_relinfo(root, rel);
+	PgjsTree   *tree;
+
+	if (info == NULL)
+		return rel == NULL;
+	if (info->serial != NULL && info->parallel != NULL && info->serial->kind != info->parallel->kind)
+		checked->matters |= FORM_PARALLEL;
+	tree = info->serial;
+	if (tree == NULL || ((checked->form & FORM_PARALLEL) && info->parallel != NULL))
+		tree = info->parallel;
+	return tree != NULL && tree->kind == PGJS_TREE_LEAF;
+}
+
+/*
+ * What Rust is shown of a clause at planning: NULLs for Params, Vars for
+ * PlaceHolderVars, and no declared precision for a numeric that comes out of a
+ * PostgreSQL plan, since nobody holds it to that.
+ */
+static Node *
+as_checked(Node *node, void *arg)
+{
+	CheckedForm *checked = arg;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Param))
+		return bind_mutator(node, NULL);
+	if (IsA(node, PlaceHolderVar))
+	{
+		if (exprType(node) == NUMERICOID)
+		{
+			checked->matters |= FORM_COMPUTED;
+			if (checked->form & FORM_COMPUTED)
+				return as_checked((Node *) ((PlaceHolderVar *) node)->phexpr, arg);
+		}
+		return (Node *) makeVar(1, 1, exprType(node), -1, exprCollation(node), 0);
+	}
+	if (IsA(node, Var) && ((Var *) node)->vartype == NUMERICOID && is_from_postgres(checked, ((Var *) node)->varno))
+	{
+		Var		   *var = copyObject((Var *) node);
+
+		var->vartypmod = -1;
+		return (Node *) var;
+	}
+	return expression_tree_mutator(node, as_checked, arg);
+}
+
+typedef enum Question
+{
+	IS_CONDITION,
+	IS_KEY,
+	IS_HARMLESS,				/* a native condition that cannot raise an error, whatever the row */
+	NQUESTIONS
+} Question;
+
+/* Asks Rust about a clause in one form. NULL: yes. */
 static const char *
-ask(Node *clause, bool key)
+ask_form(Node *clause, Question question)
 {
 	PgjsHostState host;			/* without scans and queues: it refuses what needs a session */
 	char		reason[PGJS_REASON_SIZE] = "";
 	int32_t		answer;
 
 	check_stack_depth();
-	if (pgjs_contain_params(clause))
-		clause = pgjs_bind_params(clause, NULL);
-
 	pgjs_host_init(&host, CurrentMemoryContext);
 	pgjs_rust_depth++;
-	if (key)
+	if (question == IS_KEY)
 		answer = pgjs_key_check(&host.table, clause, reason, sizeof(reason));
 	else
 		answer = pgjs_expr_check(&host.table, clause, reason, sizeof(reason));
@@ -268,66 +355,121 @@ ask(Node *clause, bool key)
 	if (answer == PGJS_CHECK_ERROR)
 		pgjs_rethrow(&host.parked);
 	pgjs_host_done(&host);
+	if (answer == PGJS_CHECK_RAISES)
+		return question == IS_HARMLESS ? "it may raise an error" : NULL;
 	return answer == PGJS_CHECK_OK ? NULL : named(reason);
 }
 
-/* What is asked of a clause before Rust is. */
+/* Asks Rust about a clause in every form that it may meet. NULL: yes. */
 static const char *
-common_refusal(const PlannerInfo *root, RestrictInfo *rinfo)
+ask(PlannerInfo *root, Node *clause, Question question)
 {
-	Node	   *clause = (Node *) rinfo->clause;
-	ParamContext params = {root, NULL};
+	CheckedForm checked = {root};
+	const char *reason = NULL;
+
+	for (int form = 0; form < NFORMS && reason == NULL; form++)
+	{
+		if ((form & ~checked.matters) != 0)
+			continue;
+		checked.form = form;
+		reason = ask_form(as_checked(clause, &checked), question);
+	}
+	return reason;
+}
+
+/* Of any column that an expression mentions, also within PlaceHolderVars: nothing else may compute those. */
+static const char *
+columns_refusal(Node *expr)
+{
+	const char *reason = NULL;
 	ListCell   *lc;
 
-	if (rinfo->pseudoconstant)
-		return "a condition without table columns is not supported";
-	/* Row-level security and barrier views fix an order that the plan does not keep. */
-	if (rinfo->security_level > 0)
-		return "conditions below a security barrier are not supported";
-	if (contain_volatile_functions((Node *) rinfo))
-		return "volatile functions are not supported";
-	if (contain_subplans(clause))
-		return "subqueries in conditions are not supported";
-	if (param_refusal_walker(clause, &params))
-		return params.reason;
-
-	foreach(lc, pull_var_clause(clause, PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_INCLUDE_PLACEHOLDERS))
+	check_stack_depth();
+	foreach(lc, pgjs_columns_of(list_make1(expr)))
 	{
-		Node	   *node = lfirst(lc);
-		const char *reason;
-
-		if (!IsA(node, Var))
-			return "expressions computed below an outer join are not supported";
-		reason = pgjs_column_refusal((Var *) node);
+		reason = pgjs_column_refusal(lfirst(lc));
+		if (reason == NULL && IsA(lfirst(lc), PlaceHolderVar))
+			reason = columns_refusal((Node *) ((PlaceHolderVar *) lfirst(lc))->phexpr);
 		if (reason != NULL)
-			return reason;
+			break;
 	}
-	return NULL;
+	return reason;
+}
+
+/* The best rung that an expression can stand on for all that can be said without Rust. */
+static PgjsRung
+first_rung(PlannerInfo *root, Node *expr, const char **reason)
+{
+	ParamContext params = {root, false, true};
+
+	if (contain_volatile_functions(expr))
+	{
+		*reason = "volatile functions are not supported";
+		return PGJS_RUNG_ABOVE;
+	}
+	if (contain_subplans(expr))
+	{
+		*reason = "subqueries in conditions are not supported";
+		return PGJS_RUNG_ABOVE;
+	}
+	param_check_walker(expr, &params);
+	if (params.volatile_initplan)
+	{
+		*reason = "subqueries with volatile functions are not supported";
+		return PGJS_RUNG_ABOVE;
+	}
+	*reason = columns_refusal(expr);
+	if (*reason != NULL)
+		return PGJS_RUNG_NONE;
+	if (!params.typed)
+	{
+		*reason = "a parameter of this type is not vectorised";
+		return PGJS_RUNG_POSTGRES;
+	}
+	*reason = NULL;
+	return PGJS_RUNG_NATIVE;
+}
+
+static PgjsRung
+find_rung(PlannerInfo *root, Node *expr, const char **reason, Question question)
+{
+	PgjsRung	rung = first_rung(root, expr, reason);
+
+	if (rung != PGJS_RUNG_NATIVE)
+		return rung;
+	*reason = ask(root, expr, question);
+	return *reason == NULL ? PGJS_RUNG_NATIVE : PGJS_RUNG_POSTGRES;
+}
+
+PgjsRung
+pgjs_expr_rung(PlannerInfo *root, Node *expr, const char **reason)
+{
+	PgjsRung	rung = first_rung(root, expr, reason);
+
+	/* Whether a value has a native form is seen when the plan is made. */
+	return rung == PGJS_RUNG_NATIVE ? PGJS_RUNG_POSTGRES : rung;
 }
 
 /* What was found about one RestrictInfo: the join search comes back to it for each pair that it joins. */
 typedef struct Answer
 {
 	const RestrictInfo *rinfo;	/* hash key */
-	bool		asked[2];		/* as a clause, as a key */
-	const char *reason[2];
+	bool		asked[NQUESTIONS];
+	PgjsRung	rung[NQUESTIONS];
+	const char *reason[NQUESTIONS];
 } Answer;
 
-static const char *
-refusal(PlannerInfo *root, RestrictInfo *rinfo, bool key)
+static PgjsRung
+clause_rung(PlannerInfo *root, RestrictInfo *rinfo, const char **reason, Question question)
 {
 	PgjsPlanning *planning;
 	MemoryContext old;
 	Answer	   *answer;
 	bool		found;
-	const char *reason;
 
 	/* GEQO frees and reuses memory while it searches: an address means nothing there. */
 	if (root->join_search_private != NULL)
-	{
-		reason = common_refusal(root, rinfo);
-		return reason != NULL ? reason : ask((Node *) rinfo->clause, key);
-	}
+		return find_rung(root, (Node *) rinfo->clause, reason, question);
 
 	planning = pgjs_planning(root);
 	if (planning->clauses == NULL)
@@ -339,66 +481,87 @@ refusal(PlannerInfo *root, RestrictInfo *rinfo, bool key)
 	answer = hash_search(planning->clauses, &rinfo, HASH_ENTER, &found);
 	if (!found)
 		memset(answer->asked, false, sizeof(answer->asked));
-	if (!answer->asked[key])
+	if (!answer->asked[question])
 	{
 		old = MemoryContextSwitchTo(planning->cxt);
-		reason = common_refusal(root, rinfo);
-		answer->reason[key] = reason != NULL ? reason : ask((Node *) rinfo->clause, key);
-		answer->asked[key] = true;
+		answer->rung[question] = find_rung(root, (Node *) rinfo->clause, &answer->reason[question], question);
+		answer->asked[question] = true;
 		MemoryContextSwitchTo(old);
 	}
-	return answer->reason[key];
+	*reason = answer->reason[question];
+	return answer->rung[question];
 }
 
-const char *
-pgjs_clause_refusal(PlannerInfo *root, RestrictInfo *rinfo)
+PgjsRung
+pgjs_clause_rung(PlannerInfo *root, RestrictInfo *rinfo, const char **reason)
 {
-	return refusal(root, rinfo, false);
+	return clause_rung(root, rinfo, reason, IS_CONDITION);
+}
+
+bool
+pgjs_clause_is_harmless(PlannerInfo *root, RestrictInfo *rinfo)
+{
+	const char *reason;
+
+	return clause_rung(root, rinfo, &reason, IS_HARMLESS) == PGJS_RUNG_NATIVE;
 }
 
 const char *
 pgjs_key_refusal(PlannerInfo *root, RestrictInfo *rinfo)
 {
-	return refusal(root, rinfo, true);
+	const char *reason;
+
+	return clause_rung(root, rinfo, &reason, IS_KEY) == PGJS_RUNG_NATIVE ? NULL : reason;
 }
 
-/*
- * A stable sort by cost, as createplan.c does it. Security levels play no part:
- * no clause with one comes here.
- */
+/* As createplan.c orders what it evaluates: by security level, then by cost, else as they stand. */
+typedef struct Ordered
+{
+	Node	   *clause;
+	Cost		cost;
+	Index		security_level;
+} Ordered;
+
+static bool
+comes_after(const Ordered *one, const Ordered *other)
+{
+	if (one->security_level != other->security_level)
+		return one->security_level > other->security_level;
+	return one->cost > other->cost;
+}
+
 List *
 pgjs_order_clauses(PlannerInfo *root, List *rinfos, Cost *per_tuple)
 {
 	int			n = list_length(rinfos);
-	Node	  **clauses;
-	Cost	   *costs;
+	Ordered    *items;
 	int			done = 0;
 	List	   *ordered = NIL;
 	ListCell   *lc;
 
 	if (n == 0)
 		return NIL;
-	clauses = palloc(n * sizeof(Node *));
-	costs = palloc(n * sizeof(Cost));
+	items = palloc(n * sizeof(Ordered));
 	foreach(lc, rinfos)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
+		Ordered		item = {(Node *) rinfo->clause};
 		QualCost	cost;
+		const char *reason;
 		int			at = done++;
 
 		cost_qual_eval_node(&cost, (Node *) rinfo, root);
-		*per_tuple += cost.per_tuple;
-		for (; at > 0 && costs[at - 1] > cost.per_tuple; at--)
-		{
-			clauses[at] = clauses[at - 1];
-			costs[at] = costs[at - 1];
-		}
-		clauses[at] = (Node *) rinfo->clause;
-		costs[at] = cost.per_tuple;
+		item.cost = cost.per_tuple;
+		/* A cheap clause that gives nothing away need not wait for its level. */
+		item.security_level = rinfo->leakproof && cost.per_tuple <= 10 * cpu_operator_cost ?
+			0 : rinfo->security_level;
+		*per_tuple += pgjs_cost_clause(cost.per_tuple, pgjs_clause_rung(root, rinfo, &reason));
+		for (; at > 0 && comes_after(&items[at - 1], &item); at--)
+			items[at] = items[at - 1];
+		items[at] = item;
 	}
 	for (int i = 0; i < n; i++)
-		ordered = lappend(ordered, clauses[i]);
-	pfree(clauses);
-	pfree(costs);
+		ordered = lappend(ordered, items[i].clause);
+	pfree(items);
 	return ordered;
 }

@@ -20,6 +20,10 @@
 #define PGJS_SCAN_ROW		0.4
 /* A condition over an array, against the same in PostgreSQL's interpreter. Factor on its cost. */
 #define PGJS_FILTER_ROW		0.2
+/* One row of Datums on its way to PostgreSQL's evaluator, or from a plan of its. In cpu_tuple_cost. */
+#define PGJS_CALL_ROW		0.5
+/* One pair of rows of a nested loop. In cpu_operator_cost. */
+#define PGJS_NESTED_PAIR	0.5
 /* Copying a row to the build side, hashing it, inserting it. In cpu_operator_cost. */
 #define PGJS_BUILD_ROW		3.0
 /* Hashing a probe row and looking it up. In cpu_operator_cost. */
@@ -32,6 +36,8 @@
 #define PGJS_EXCHANGE_BYTE	0.0001
 /* One row from arrays into a slot, in the leader. In cpu_tuple_cost. */
 #define PGJS_EMIT_ROW		0.5
+/* Rows that come together: who wants one waits for so many. */
+#define PGJS_BATCH_ROWS		8192.0
 /* Translating and decoding a plan: milliseconds, whatever the tables' size. */
 #define PGJS_START			200.0
 /* Bytes that a hash table adds to a row: hash, chain, offsets. */
@@ -66,15 +72,27 @@ exchange(double rows, int width)
 	return rows * (PGJS_EXCHANGE_ROW * cpu_tuple_cost + PGJS_EXCHANGE_BYTE * width);
 }
 
+Cost
+pgjs_cost_clause(Cost per_tuple, PgjsRung rung)
+{
+	return rung == PGJS_RUNG_NATIVE ? PGJS_FILTER_ROW * per_tuple : per_tuple + PGJS_CALL_ROW * cpu_tuple_cost;
+}
+
 void
-pgjs_cost_leaf(PgjsTree *leaf, const RelOptInfo *rel)
+pgjs_cost_leaf(PgjsTree *leaf, const RelOptInfo *rel, Cost filters_per_tuple)
 {
 	double		page_cost;
 
+	if (leaf->kind == PGJS_TREE_LEAF)
+	{
+		leaf->startup_cost = rel->cheapest_total_path->startup_cost;
+		leaf->page_cost = rel->cheapest_total_path->total_cost - leaf->startup_cost;
+		leaf->row_cost = leaf->rows * PGJS_CALL_ROW * cpu_tuple_cost;
+		return;
+	}
 	get_tablespace_page_costs(rel->reltablespace, NULL, &page_cost);
 	leaf->page_cost = page_cost * rel->pages;
-	leaf->row_cost = rel->tuples * (PGJS_SCAN_ROW * cpu_tuple_cost +
-									PGJS_FILTER_ROW * rel->baserestrictcost.per_tuple);
+	leaf->row_cost = rel->tuples * (PGJS_SCAN_ROW * cpu_tuple_cost + filters_per_tuple);
 }
 
 PgjsCost
@@ -98,8 +116,11 @@ pgjs_cost_join(const PgjsTree *join, PgjsCost build, PgjsCost probe, int workers
 
 	cost.startup += build_rows * build_share *
 		(PGJS_BUILD_ROW * cpu_operator_cost + PGJS_BUILD_BYTE * join->build->width);
-	cost.run += probe_rows * share * PGJS_PROBE_ROW * cpu_operator_cost;
-	cost.run += share * (join->rows * PGJS_OUTPUT_ROW * cpu_tuple_cost + join->row_cost * PGJS_FILTER_ROW);
+	if (join->keys == NIL)
+		cost.run += build_rows * probe_rows * share * PGJS_NESTED_PAIR * cpu_operator_cost;
+	else
+		cost.run += probe_rows * share * PGJS_PROBE_ROW * cpu_operator_cost;
+	cost.run += share * (join->rows * PGJS_OUTPUT_ROW * cpu_tuple_cost + join->row_cost);
 	return cost;
 }
 
@@ -108,6 +129,13 @@ pgjs_cost_tree(const PgjsTree *tree, int workers)
 {
 	check_stack_depth();
 
+	if (tree->kind == PGJS_TREE_LEAF)
+	{
+		/* In the leader alone, whoever else there is. */
+		PgjsCost	cost = {tree->startup_cost, tree->page_cost + tree->row_cost};
+
+		return cost;
+	}
 	if (tree->kind == PGJS_TREE_SCAN)
 	{
 		Cost		pages = tree->page_cost * (workers > 0 ? PGJS_SHARED_PAGE : 1.0);
@@ -129,7 +157,7 @@ pgjs_cost_path(Path *path, PgjsCost tree, int width, int workers)
 		startup += parallel_setup_cost;
 		run += exchange(path->rows, width);
 	}
-	path->startup_cost = startup;
+	path->startup_cost = startup + run * Min(PGJS_BATCH_ROWS / Max(path->rows, 1.0), 1.0);
 	path->total_cost = startup + run;
 }
 

@@ -1,14 +1,6 @@
 /*
  * customscan.c
- *		The CustomScan node: from the path to the plan, and its execution in the
- *		leader.
- *
- * The plan node carries what can be copied and what setrefs must see:
- *
- *		custom_scan_tlist	base Vars; the first `noutput` are emitted
- *		custom_exprs		all clauses, in tree order; Vars become INDEX_VARs
- *		custom_private		tree (bytea), workers, noutput, kB that a hash table may take
- *		custom_relids		the tables; scan k is the k-th member
+ *		The CustomScan node's execution in the leader; plan.c makes the node.
  *
  * The tree is translated when the first row is asked for, with Params bound to
  * their values, and runs until its rows are out, a rescan, or the end. Nothing
@@ -22,13 +14,18 @@
  */
 #include "pg_joinscan.h"
 
-#include "catalog/pg_type.h"
+#include "access/sysattr.h"
+#include "catalog/objectaccess.h"
 #include "executor/executor.h"
-#include "executor/nodeHash.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+
+PgjsCounters pgjs_counters;
 
 static Node *create_state(CustomScan *cscan);
 static void begin_scan(CustomScanState *node, EState *estate, int eflags);
@@ -36,12 +33,10 @@ static TupleTableSlot *exec_scan(CustomScanState *node);
 static void end_scan(CustomScanState *node);
 static void rescan(CustomScanState *node);
 static void shutdown_scan(CustomScanState *node);
-static Plan *plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path, List *tlist, List *clauses,
-					   List *custom_plans);
 
 const CustomPathMethods pgjs_path_methods = {
 	.CustomName = "JoinScan",
-	.PlanCustomPath = plan_path,
+	.PlanCustomPath = pgjs_plan_path,
 };
 
 const CustomScanMethods pgjs_scan_methods = {
@@ -58,129 +53,6 @@ static const CustomExecMethods exec_methods = {
 	.ShutdownCustomScan = shutdown_scan,
 	.ExplainCustomScan = pgjs_explain,
 };
-
-/* ---- path to plan ---- */
-
-typedef struct Flatten
-{
-	Relids		relids;			/* of the whole tree */
-	PgjsTreeNode *nodes;		/* filled from the start */
-	int			count;
-	List	   *exprs;			/* clauses, in the order of the nodes */
-} Flatten;
-
-/* Appends a tree, children first, and returns the place of its root. */
-static uint32
-flatten(Flatten *flat, const PgjsTree *tree)
-{
-	PgjsTreeNode node = {.kind = tree->kind};
-
-	check_stack_depth();
-	if (tree->kind == PGJS_TREE_SCAN)
-		node.scan = bms_member_index(flat->relids, tree->relid);
-	else
-	{
-		node.build = flatten(flat, tree->build);
-		node.probe = flatten(flat, tree->probe);
-		node.build_exchange = tree->build_exchange;
-		node.probe_exchange = tree->probe_exchange;
-	}
-	node.first_key = list_length(flat->exprs);
-	node.nkeys = list_length(tree->keys);
-	flat->exprs = list_concat(flat->exprs, copyObject(tree->keys));
-	node.first_filter = list_length(flat->exprs);
-	node.nfilters = list_length(tree->filters);
-	flat->exprs = list_concat(flat->exprs, copyObject(tree->filters));
-	node.rows = tree->rows;
-	node.width = tree->width;
-	flat->nodes[flat->count] = node;
-	return flat->count++;
-}
-
-/* The place of a column in the list from 1, or 0. */
-static int
-find_column(List *tlist, const Var *var)
-{
-	ListCell   *lc;
-
-	foreach(lc, tlist)
-	{
-		TargetEntry *entry = lfirst_node(TargetEntry, lc);
-		const Var  *have = (const Var *) entry->expr;
-
-		if (have->varno == var->varno && have->varattno == var->varattno)
-			return entry->resno;
-	}
-	return 0;
-}
-
-static List *
-add_column(List *tlist, const Var *var)
-{
-	if (find_column(tlist, var) > 0)
-		return tlist;
-	return lappend(tlist, makeTargetEntry((Expr *) copyObject(var), list_length(tlist) + 1, NULL, false));
-}
-
-static List *
-vars_of(List *exprs)
-{
-	return pull_var_clause((Node *) exprs,
-						   PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS);
-}
-
-static Plan *
-plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path, List *tlist, List *clauses, List *custom_plans)
-{
-	PgjsPath   *path = (PgjsPath *) best_path;
-	CustomScan *cscan = makeNode(CustomScan);
-	Flatten		flat = {.relids = best_path->path.parent->relids};
-	List	   *columns = NIL;
-	int			noutput;
-	bytea	   *tree;
-	Size		size;
-	ListCell   *lc;
-
-	/* n tables are joined by n - 1 joins. */
-	flat.nodes = palloc0((2 * bms_num_members(flat.relids)) * sizeof(PgjsTreeNode));
-	flatten(&flat, path->tree);
-
-	foreach(lc, path->target->exprs)
-		columns = add_column(columns, lfirst_node(Var, lc));
-	noutput = list_length(columns);
-	foreach(lc, vars_of(tlist))
-	{
-		Var		   *var = lfirst_node(Var, lc);
-
-		if (find_column(columns, var) == 0)
-			elog(ERROR, "JoinScan does not emit column %d of relation %u", var->varattno, (unsigned int) var->varno);
-	}
-	foreach(lc, vars_of(flat.exprs))
-		columns = add_column(columns, lfirst_node(Var, lc));
-
-	size = VARHDRSZ + flat.count * sizeof(PgjsTreeNode);
-	tree = palloc(size);
-	SET_VARSIZE(tree, size);
-	memcpy(VARDATA(tree), flat.nodes, flat.count * sizeof(PgjsTreeNode));
-
-	cscan->scan.plan.targetlist = tlist;
-	cscan->scan.plan.qual = NIL;	/* the tree has all clauses; pseudoconstant ones are above, in a Result */
-	cscan->scan.scanrelid = 0;
-	cscan->flags = best_path->flags;
-	cscan->custom_exprs = flat.exprs;
-	cscan->custom_private = list_make4(makeConst(BYTEAOID, -1, InvalidOid, -1, PointerGetDatum(tree), false, false),
-									   makeInteger(path->workers),
-									   makeInteger(noutput),
-									   makeInteger((int) Min(get_hash_memory_limit() / 1024, INT_MAX)));
-	cscan->custom_scan_tlist = columns;
-	cscan->custom_relids = bms_copy(flat.relids);
-	cscan->methods = &pgjs_scan_methods;
-
-	/* The executor enters parallel mode for this. */
-	if (path->workers > 0)
-		root->glob->parallelModeNeeded = true;
-	return &cscan->scan.plan;
-}
 
 /* ---- begin ---- */
 
@@ -204,16 +76,108 @@ free_plan(void *arg)
 	owner->plan = NULL;
 }
 
-static int
-scan_of(const PgjsScanState *state, const Var *var)
+/* The entries of an array that lies in custom_private as bytes; *size becomes how many there are. */
+static void *
+unpack(const List *private, PgjsPrivate which, Size entry, int *size)
 {
-	for (int k = 0; k < state->nscans; k++)
+	bytea	   *bytes = DatumGetByteaPP(list_nth_node(Const, private, which)->constvalue);
+	void	   *entries = palloc(Max(VARSIZE_ANY_EXHDR(bytes), 1));
+
+	*size = VARSIZE_ANY_EXHDR(bytes) / entry;
+	memcpy(entries, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+	return entries;
+}
+
+/* The tables of the heap scans. They are closed by the executor at the end of the query. */
+static void
+open_tables(PgjsScanState *state, const CustomScan *cscan, EState *estate, int eflags)
+{
+	List	   *ordinals = list_nth(cscan->custom_private, PGJS_PRIVATE_SCANS);
+	Index	   *members = palloc(bms_num_members(cscan->custom_relids) * sizeof(Index));
+	int			rti = -1;
+	int			n = 0;
+	ListCell   *lc;
+
+	while ((rti = bms_next_member(cscan->custom_relids, rti)) >= 0)
+		members[n++] = rti;
+	state->nscans = list_length(ordinals);
+	state->rtis = palloc(Max(state->nscans, 1) * sizeof(Index));
+	state->relations = palloc(Max(state->nscans, 1) * sizeof(Relation));
+	foreach(lc, ordinals)
 	{
-		if (state->rtis[k] == (Index) var->varno)
-			return k;
+		int			k = foreach_current_index(lc);
+
+		state->rtis[k] = members[lfirst_int(lc)];
+		state->relations[k] = ExecOpenScanRelation(estate, state->rtis[k], eflags);
 	}
-	elog(ERROR, "JoinScan has no table with range table index %d", (int) var->varno);
-	return -1;
+}
+
+/* The leaves' plans; what EXPLAIN calls each is its node's own affair, the plan's trees call it by its number. */
+static void
+init_leaves(PgjsScanState *state, const CustomScan *cscan, EState *estate, int eflags)
+{
+	ListCell   *lc;
+
+	state->leaves = palloc(Max(list_length(cscan->custom_plans), 1) * sizeof(char *));
+	foreach(lc, cscan->custom_plans)
+	{
+		/* Nothing here goes backward, marks a place or promises a cheap rescan. */
+		int			flags = eflags & ~(EXEC_FLAG_REWIND | EXEC_FLAG_BACKWARD | EXEC_FLAG_MARK);
+
+		state->css.custom_ps = lappend(state->css.custom_ps, ExecInitNode(lfirst(lc), estate, flags));
+		state->leaves[foreach_current_index(lc)] = psprintf("%d", foreach_current_index(lc) + 1);
+	}
+}
+
+static void
+init_columns(PgjsScanState *state, const CustomScan *cscan)
+{
+	int			ncolumns;
+	PgjsColumnSource *sources = unpack(cscan->custom_private, PGJS_PRIVATE_COLUMNS, sizeof(PgjsColumnSource),
+									   &ncolumns);
+	bool		utf8 = GetDatabaseEncoding() == PG_UTF8;
+	ListCell   *lc;
+
+	state->ncolumns = ncolumns;
+	state->columns = palloc0(Max(ncolumns, 1) * sizeof(PgjsColumn));
+	foreach(lc, cscan->custom_scan_tlist)
+	{
+		Node	   *expr = (Node *) lfirst_node(TargetEntry, lc)->expr;
+		PgjsColumn *column = &state->columns[foreach_current_index(lc)];
+
+		column->source = sources[foreach_current_index(lc)].source;
+		column->number = sources[foreach_current_index(lc)].number;
+		column->attno = sources[foreach_current_index(lc)].attno;
+		column->typid = exprType(expr);
+		column->typmod = exprTypmod(expr);
+		column->collation = exprCollation(expr);
+		get_typlenbyval(column->typid, &column->typlen, &column->typbyval);
+		column->utf8 = utf8;
+	}
+}
+
+/*
+ * What ExecInitExpr checks: may the user execute these functions? Rust would
+ * not ask, and PostgreSQL's evaluator only when there is a row.
+ */
+static bool
+check_function(Oid function, void *context)
+{
+	AclResult	result = pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE);
+
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_FUNCTION, get_func_name(function));
+	InvokeFunctionExecuteHook(function);
+	return false;
+}
+
+static bool
+check_functions_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	(void) check_functions_in_node(node, check_function, NULL);
+	return expression_tree_walker(node, check_functions_walker, context);
 }
 
 /* Everything here lives in es_query_cxt, the current context. */
@@ -222,44 +186,17 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 {
 	PgjsScanState *state = (PgjsScanState *) node;
 	CustomScan *cscan = (CustomScan *) node->ss.ps.plan;
-	bytea	   *tree = DatumGetByteaPP(linitial_node(Const, cscan->custom_private)->constvalue);
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
-	int			rti = -1;
-	int			k = 0;
-	ListCell   *lc;
 
-	state->ntree = VARSIZE_ANY_EXHDR(tree) / sizeof(PgjsTreeNode);
-	state->tree = palloc(state->ntree * sizeof(PgjsTreeNode));
-	memcpy(state->tree, VARDATA_ANY(tree), state->ntree * sizeof(PgjsTreeNode));
-	state->workers = intVal(lsecond(cscan->custom_private));
-	state->noutput = intVal(lthird(cscan->custom_private));
-	state->hash_memory = (Size) intVal(lfourth(cscan->custom_private)) * 1024;
-
-	state->nscans = bms_num_members(cscan->custom_relids);
-	state->rtis = palloc(state->nscans * sizeof(Index));
-	state->relations = palloc(state->nscans * sizeof(Relation));
-	while ((rti = bms_next_member(cscan->custom_relids, rti)) >= 0)
-	{
-		state->rtis[k] = rti;
-		/* Closed by the executor at the end of the query. */
-		state->relations[k] = ExecOpenScanRelation(estate, rti, eflags);
-		k++;
-	}
-
-	state->ncolumns = list_length(cscan->custom_scan_tlist);
-	state->columns = palloc0(state->ncolumns * sizeof(PgjsColumn));
-	foreach(lc, cscan->custom_scan_tlist)
-	{
-		Var		   *var = castNode(Var, lfirst_node(TargetEntry, lc)->expr);
-		PgjsColumn *column = &state->columns[foreach_current_index(lc)];
-
-		column->scan = scan_of(state, var);
-		column->attno = var->varattno;
-		column->typid = var->vartype;
-		column->typmod = var->vartypmod;
-		column->collation = var->varcollid;
-	}
+	state->tree = unpack(cscan->custom_private, PGJS_PRIVATE_TREE, sizeof(PgjsTreeNode), &state->ntree);
+	state->workers = intVal(list_nth(cscan->custom_private, PGJS_PRIVATE_WORKERS));
+	state->noutput = intVal(list_nth(cscan->custom_private, PGJS_PRIVATE_NOUTPUT));
+	state->hash_memory = (Size) intVal(list_nth(cscan->custom_private, PGJS_PRIVATE_HASH_MEMORY)) * 1024;
+	open_tables(state, cscan, estate, eflags);
+	init_leaves(state, cscan, estate, eflags);
+	init_columns(state, cscan);
 	state->has_params = pgjs_contain_params((Node *) cscan->custom_exprs);
+	(void) check_functions_walker((Node *) cscan->custom_exprs, NULL);
 
 	/* Columns that only clauses need stay NULL. */
 	memset(slot->tts_isnull, true, state->ncolumns * sizeof(bool));
@@ -272,6 +209,33 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 
 /* ---- one run ---- */
 
+/*
+ * Which columns each expression mentions: `mentions` gets where in *mentioned
+ * each begins, and where the last ends.
+ */
+static void
+find_mentions(const List *exprs, uint32 *mentions, uint32 **mentioned)
+{
+	List	   *all = NIL;
+	ListCell   *lc;
+	uint32		n = 0;
+
+	foreach(lc, exprs)
+	{
+		Bitmapset  *attnos = NULL;
+		int			member = -1;
+
+		mentions[foreach_current_index(lc)] = list_length(all);
+		pull_varattnos((Node *) lfirst(lc), INDEX_VAR, &attnos);
+		while ((member = bms_next_member(attnos, member)) >= 0)
+			all = lappend_int(all, member + FirstLowInvalidHeapAttributeNumber - 1);
+	}
+	mentions[list_length(exprs)] = list_length(all);
+	*mentioned = palloc(Max(list_length(all), 1) * sizeof(uint32));
+	foreach(lc, all)
+		(*mentioned)[n++] = lfirst_int(lc);
+}
+
 /* Translates the tree; Params become their values in `econtext`, or NULLs without one. */
 static void
 translate(PgjsScanState *state, ExprContext *econtext, int participants)
@@ -279,9 +243,12 @@ translate(PgjsScanState *state, ExprContext *econtext, int participants)
 	CustomScan *cscan = (CustomScan *) state->css.ss.ps.plan;
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "JoinScan translation", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
-	int			nexprs = list_length(cscan->custom_exprs);
+	List	   *bound = cscan->custom_exprs;
+	int			nexprs = list_length(bound);
 	const void **exprs = palloc((nexprs + 1) * sizeof(void *));
-	const char **tables = palloc(state->nscans * sizeof(char *));
+	const char **tables = palloc((state->nscans + 1) * sizeof(char *));
+	uint32	   *mentions = palloc((nexprs + 1) * sizeof(uint32));
+	uint32	   *mentioned;
 	PgjsPlanInput input = {0};
 	PgjsHostState host;			/* without scans and queues, as for the planner's checks */
 	PgjsError	error = {0};
@@ -290,19 +257,26 @@ translate(PgjsScanState *state, ExprContext *econtext, int participants)
 	ListCell   *lc;
 
 	/* May run an InitPlan, and so anything: before Rust is entered. */
-	foreach(lc, cscan->custom_exprs)
-		exprs[foreach_current_index(lc)] = state->has_params ? pgjs_bind_params(lfirst(lc), econtext) : lfirst(lc);
+	if (state->has_params)
+		bound = (List *) pgjs_bind_params((Node *) bound, econtext);
+	foreach(lc, bound)
+		exprs[foreach_current_index(lc)] = lfirst(lc);
 	for (int k = 0; k < state->nscans; k++)
 		tables[k] = RelationGetRelationName(state->relations[k]);
+	find_mentions(bound, mentions, &mentioned);
 
 	input.tree = state->tree;
 	input.columns = state->columns;
 	input.exprs = exprs;
+	input.mentions = mentions;
+	input.mentioned = mentioned;
 	input.tables = tables;
+	input.leaves = state->leaves;
 	input.ntree = state->ntree;
 	input.ncolumns = state->ncolumns;
 	input.nexprs = nexprs;
 	input.ntables = state->nscans;
+	input.nleaves = list_length(state->css.custom_ps);
 	input.noutput = state->noutput;
 	input.participants = participants;
 
@@ -318,6 +292,11 @@ translate(PgjsScanState *state, ExprContext *econtext, int participants)
 	state->owner->participants = participants;
 	pgjs_host_done(&host);
 
+	/* Each rescan with new Params comes by: the old text would pile up until the query ends. */
+	MemoryContextSwitchTo(state->css.ss.ps.state->es_query_cxt);
+	if (state->owner->expressions != NULL)
+		pfree(state->owner->expressions);
+	state->owner->expressions = pgjs_plan_calls(plan) > 0 ? nodeToString(bound) : NULL;
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
 }
@@ -341,8 +320,11 @@ start_run(PgjsScanState *state)
 	spec.plan = state->owner->plan;
 	spec.relations = state->relations;
 	spec.nscans = state->nscans;
-	spec.output = state->columns;
-	spec.noutput = state->noutput;
+	spec.expressions.text = state->owner->expressions;
+	spec.expressions.columns = state->columns;
+	spec.expressions.ncolumns = state->ncolumns;
+	spec.expressions.ncalls = pgjs_plan_calls(state->owner->plan);
+	spec.leaves = state->css.custom_ps;
 	spec.nworkers = workers;
 	spec.planned = workers + 1;
 	spec.planned_workers = state->workers;
@@ -351,6 +333,8 @@ start_run(PgjsScanState *state)
 
 	check_stack_depth();
 	state->run = pgjs_run_start(&spec);
+	pgjs_counters.runs++;
+	pgjs_counters.workers += state->run->nlaunched;
 	state->parallel = workers > 0;
 	state->counted = false;
 }
@@ -467,31 +451,49 @@ exec_scan(CustomScanState *node)
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 	ProjectionInfo *projection = node->ss.ps.ps_ProjInfo;
 	ExprContext *econtext = node->ss.ps.ps_ExprContext;
-	uint32		row;
 
-	ResetExprContext(econtext);
-	if (!next_row(state))
-		return ExecClearTuple(projection != NULL ? projection->pi_state.resultslot : slot);
-
-	ExecClearTuple(slot);
-	row = state->next++;
-	for (int i = 0; i < state->noutput; i++)
+	for (;;)
 	{
-		slot->tts_values[i] = (Datum) state->batch.values[i][row];
-		slot->tts_isnull[i] = state->batch.nulls[i][row];
+		uint32		row;
+
+		ResetExprContext(econtext);
+		if (!next_row(state))
+			return ExecClearTuple(projection != NULL ? projection->pi_state.resultslot : slot);
+
+		ExecClearTuple(slot);
+		row = state->next++;
+		for (int i = 0; i < state->noutput; i++)
+		{
+			slot->tts_values[i] = (Datum) state->batch.values[i][row];
+			slot->tts_isnull[i] = state->batch.nulls[i][row];
+		}
+		ExecStoreVirtualTuple(slot);
+		econtext->ecxt_scantuple = slot;
+		/* The deferred clauses. */
+		if (node->ss.ps.qual == NULL || ExecQual(node->ss.ps.qual, econtext))
+			return projection == NULL ? slot : ExecProject(projection);
+		InstrCountFiltered1(node, 1);
+		CHECK_FOR_INTERRUPTS();
 	}
-	ExecStoreVirtualTuple(slot);
-	if (projection == NULL)
-		return slot;
-	econtext->ecxt_scantuple = slot;
-	return ExecProject(projection);
 }
 
 static void
 rescan(CustomScanState *node)
 {
+	ListCell   *lc;
+
 	ExecScanReScan(&node->ss);
 	drop_run((PgjsScanState *) node);
+	foreach(lc, node->custom_ps)
+	{
+		PlanState  *leaf = lfirst(lc);
+
+		if (node->ss.ps.chgParam != NULL)
+			UpdateChangedParamSet(leaf, node->ss.ps.chgParam);
+		/* One whose Params have changed is read anew by itself. */
+		if (leaf->chgParam == NULL)
+			ExecReScan(leaf);
+	}
 }
 
 static void
@@ -508,8 +510,12 @@ end_scan(CustomScanState *node)
 {
 	PgjsScanState *state = (PgjsScanState *) node;
 
+	ListCell   *lc;
+
 	drop_run(state);
 	free_plan(state->owner);
+	foreach(lc, node->custom_ps)
+		ExecEndNode(lfirst(lc));
 }
 
 /* ---- for EXPLAIN ---- */

@@ -6,6 +6,8 @@
  * a query level's paths are complete: before that, a relation that one pair of
  * inputs could not make may still be made from another pair. Each reason is
  * said once per planning, however many levels and relations have it.
+ *
+ * Said to the client by a NOTICE, and to joinscan.verify by pgjs_reasons.
  */
 #include "pg_joinscan.h"
 
@@ -13,13 +15,21 @@
 #include "optimizer/pathnode.h"
 #include "utils/memutils.h"
 
+PgjsReasons *pgjs_reasons = NULL;
+
+bool
+pgjs_wants_reasons(void)
+{
+	return pgjs_explain_decline || pgjs_reasons != NULL;
+}
+
 void
 pgjs_decline(PgjsRelInfo *info, const char *format,...)
 {
 	StringInfoData text;
 	MemoryContext old;
 
-	if (!pgjs_explain_decline || info->reason != NULL)
+	if (!pgjs_wants_reasons() || info->reason != NULL)
 		return;
 	old = MemoryContextSwitchTo(GetMemoryChunkContext(info));
 	initStringInfo(&text);
@@ -36,6 +46,23 @@ pgjs_decline(PgjsRelInfo *info, const char *format,...)
 		enlargeStringInfo(&text, needed);
 	}
 	info->reason = text.data;
+	MemoryContextSwitchTo(old);
+}
+
+/* Each reason once, whichever planning of the query it came from. */
+static void
+collect(const char *reason)
+{
+	MemoryContext old;
+	ListCell   *lc;
+
+	foreach(lc, pgjs_reasons->texts)
+	{
+		if (strcmp(lfirst(lc), reason) == 0)
+			return;
+	}
+	old = MemoryContextSwitchTo(pgjs_reasons->cxt);
+	pgjs_reasons->texts = lappend(pgjs_reasons->texts, pstrdup(reason));
 	MemoryContextSwitchTo(old);
 }
 
@@ -57,6 +84,10 @@ say(PlannerInfo *root, Relids relids, const char *reason)
 	planning->reasons = lappend(planning->reasons, pstrdup(reason));
 	MemoryContextSwitchTo(old);
 
+	if (pgjs_reasons != NULL)
+		collect(reason);
+	if (!pgjs_explain_decline)
+		return;
 	initStringInfo(&tables);
 	while ((relid = bms_next_member(relids, relid)) >= 0)
 	{
@@ -89,31 +120,18 @@ report_cost(PlannerInfo *root, const RelOptInfo *top, const PgjsRelInfo *info)
 	say(root, top->relids, reason);
 }
 
-/*
- * The reasons of joins. That two tables are not equated matters only where
- * nothing else explains the lack of a plan: the search also tries pairs that
- * no good plan joins directly.
- */
 static void
-report_joins(PlannerInfo *root, bool found)
+report_joins(PlannerInfo *root)
 {
 	ListCell   *lc;
 
-	for (int pass = 0; pass < 2; pass++)
+	foreach(lc, root->join_rel_list)
 	{
-		if (pass == 1 && found)
-			break;
-		foreach(lc, root->join_rel_list)
-		{
-			RelOptInfo *rel = lfirst(lc);
-			PgjsRelInfo *info = pgjs_relinfo(rel);
+		RelOptInfo *rel = lfirst(lc);
+		PgjsRelInfo *info = pgjs_relinfo(root, rel);
 
-			if (info == NULL || info->serial != NULL || info->parallel != NULL || info->reason == NULL ||
-				info->lacks_key != (pass == 1))
-				continue;
+		if (info != NULL && info->serial == NULL && info->parallel == NULL && info->reason != NULL)
 			say(root, rel->relids, info->reason);
-			found = true;
-		}
 	}
 }
 
@@ -122,7 +140,6 @@ pgjs_report_declines(PlannerInfo *root)
 {
 	RelOptInfo *top;
 	PgjsRelInfo *info;
-	bool		found = false;
 
 	if (bms_membership(root->all_baserels) != BMS_MULTIPLE)
 		return;
@@ -133,7 +150,7 @@ pgjs_report_declines(PlannerInfo *root)
 #endif
 	if (top == NULL)
 		return;
-	info = pgjs_relinfo(top);
+	info = pgjs_relinfo(root, top);
 	if (info != NULL && (info->serial != NULL || info->parallel != NULL))
 	{
 		report_cost(root, top, info);
@@ -142,28 +159,16 @@ pgjs_report_declines(PlannerInfo *root)
 
 	/* PostgreSQL 15 and 16 ask no hook about a join with such a condition. */
 	if (info == NULL && root->hasPseudoConstantQuals)
-	{
 		say(root, top->relids, "a condition without table columns is not supported");
-		found = true;
-	}
 	for (int i = 1; i < root->simple_rel_array_size; i++)
 	{
 		RelOptInfo *rel = root->simple_rel_array[i];
 
 		if (rel == NULL || rel->reloptkind != RELOPT_BASEREL)
 			continue;
-		/* Its wrapper has the field that a reason would be kept in. */
-		if (rel->fdwroutine != NULL)
-		{
-			say(root, rel->relids, "foreign tables are not supported");
-			found = true;
-		}
-		info = pgjs_relinfo(rel);
+		info = pgjs_relinfo(root, rel);
 		if (info != NULL && info->reason != NULL)
-		{
 			say(root, rel->relids, info->reason);
-			found = true;
-		}
 	}
-	report_joins(root, found);
+	report_joins(root);
 }

@@ -1,7 +1,8 @@
 /*
  * error.c
- *		Where PostgreSQL's errors and Rust's meet: the only PG_TRY of the
- *		extension, and the way back from a Rust error to ereport.
+ *		Where PostgreSQL's errors and Rust's meet: the PG_TRY around every
+ *		callback, and the way back from a Rust error to ereport. The only other
+ *		PG_TRY is verify.c's, which is around whole queries, above any Rust.
  *
  * Callers: host.c runs every callback in the guard; parallel.c, worker.c and
  * the planner raise.

@@ -81,34 +81,57 @@ show_condition(Printer *printer, const char *label, uint32 first, uint32 count)
 		ExplainPropertyText(label, deparse(printer, (Node *) make_ands_explicit(clauses)), printer->es);
 }
 
-/* The scans below a node of the join tree. */
-static Bitmapset *
-tree_scans(const Printer *printer, uint32 place, Bitmapset *scans)
+/* Does a column come from below a node of the join tree? */
+static bool
+is_below(const Printer *printer, const PgjsColumn *column, uint32 place)
 {
 	const PgjsTreeNode *node = &printer->state->tree[place];
 
 	check_stack_depth();
-	if (node->kind == PGJS_TREE_SCAN)
-		return bms_add_member(scans, node->scan);
-	scans = tree_scans(printer, node->build, scans);
-	return tree_scans(printer, node->probe, scans);
+	switch (node->kind)
+	{
+		case PGJS_TREE_SCAN:
+			if (column->source == PGJS_COLUMN_SCAN)
+				return column->number == node->number;
+			break;
+		case PGJS_TREE_LEAF:
+			if (column->source == PGJS_COLUMN_LEAF)
+				return column->number == node->number;
+			break;
+		default:
+			if (is_below(printer, column, node->build) || is_below(printer, column, node->probe))
+				return true;
+	}
+	return column->source == PGJS_COLUMN_COMPUTED && column->number >= node->first_result &&
+		column->number < node->first_result + node->nresults;
 }
 
-/* The scans of an expression of custom_exprs. */
-static Bitmapset *
-expr_scans(const Printer *printer, Node *expr)
+/* Do all columns of an expression of custom_exprs come from below a node? */
+static bool
+expr_is_below(const Printer *printer, Node *expr, uint32 place)
 {
-	Bitmapset  *scans = NULL;
 	ListCell   *lc;
 
 	foreach(lc, pull_var_clause(expr, 0))
 	{
 		Var		   *var = lfirst(lc);
 
-		if (var->varno == INDEX_VAR && var->varattno > 0 && var->varattno <= printer->state->ncolumns)
-			scans = bms_add_member(scans, printer->state->columns[var->varattno - 1].scan);
+		if (var->varno == INDEX_VAR && var->varattno > 0 && var->varattno <= printer->state->ncolumns &&
+			!is_below(printer, &printer->state->columns[var->varattno - 1], place))
+			return false;
 	}
-	return scans;
+	return true;
+}
+
+static bool
+is_in_subtree(const Printer *printer, uint32 wanted, uint32 place)
+{
+	const PgjsTreeNode *node = &printer->state->tree[place];
+
+	check_stack_depth();
+	return wanted == place ||
+		(node->kind == PGJS_TREE_JOIN &&
+		 (is_in_subtree(printer, wanted, node->build) || is_in_subtree(printer, wanted, node->probe)));
 }
 
 /*
@@ -120,14 +143,17 @@ show_hash_keys(Printer *printer, uint32 at)
 {
 	const PgjsNode *operator = &printer->nodes[at];
 	const PgjsTreeNode *join = &printer->state->tree[operator->tree_node];
-	Bitmapset  *below = NULL;
+	uint32		side = join->build;
 	List	   *texts = NIL;
 
+	/* Its first input stems from the side's root, or from what stands above that. */
 	for (uint32 i = at + 1; i < printer->count && printer->nodes[i].depth > operator->depth; i++)
 	{
-		if (printer->nodes[i].tree_node >= 0 && printer->nodes[i].tree_node < printer->state->ntree &&
-			printer->nodes[i].clauses != PGJS_CLAUSES_KEYS)
-			below = tree_scans(printer, printer->nodes[i].tree_node, below);
+		if (printer->nodes[i].tree_node >= 0 && printer->nodes[i].clauses != PGJS_CLAUSES_KEYS)
+		{
+			side = is_in_subtree(printer, printer->nodes[i].tree_node, join->probe) ? join->probe : join->build;
+			break;
+		}
 	}
 	for (uint32 i = join->first_key; i < join->first_key + join->nkeys; i++)
 	{
@@ -139,9 +165,9 @@ show_hash_keys(Printer *printer, uint32 at)
 			Node	   *left = linitial(((OpExpr *) key)->args);
 			Node	   *right = lsecond(((OpExpr *) key)->args);
 
-			if (bms_is_subset(expr_scans(printer, left), below))
+			if (expr_is_below(printer, left, side))
 				shown = left;
-			else if (bms_is_subset(expr_scans(printer, right), below))
+			else if (expr_is_below(printer, right, side))
 				shown = right;
 		}
 		texts = lappend(texts, deparse(printer, shown));
@@ -155,6 +181,7 @@ show_clauses(Printer *printer, uint32 at)
 {
 	const PgjsNode *operator = &printer->nodes[at];
 	const PgjsTreeNode *node;
+	List	   *texts = NIL;
 
 	if (operator->tree_node < 0 || operator->tree_node >= printer->state->ntree)
 		return;
@@ -162,11 +189,16 @@ show_clauses(Printer *printer, uint32 at)
 	switch (operator->clauses)
 	{
 		case PGJS_CLAUSES_FILTERS:
-			show_condition(printer, "Filter", node->first_filter, node->nfilters);
+			show_condition(printer, "Filter", operator->first, operator->count);
 			break;
 		case PGJS_CLAUSES_JOIN:
 			show_condition(printer, "Hash Cond", node->first_key, node->nkeys);
-			show_condition(printer, "Join Filter", node->first_filter, node->nfilters);
+			show_condition(printer, "Join Filter", operator->first, operator->count);
+			break;
+		case PGJS_CLAUSES_RESULTS:
+			for (uint32 i = node->first_result; i < node->first_result + node->nresults; i++)
+				texts = lappend(texts, deparse(printer, list_nth(printer->exprs, i)));
+			ExplainPropertyList("Computed", texts, printer->es);
 			break;
 		case PGJS_CLAUSES_KEYS:
 			show_hash_keys(printer, at);
@@ -227,7 +259,7 @@ show_name(Printer *printer, const PgjsNode *operator)
 	if (operator->detail != NULL)
 	{
 		if (node != NULL && node->kind == PGJS_TREE_SCAN)
-			show_table(printer, node->scan);
+			show_table(printer, node->number);
 		else if (text)
 			appendStringInfo(es->str, " %s", operator->detail);
 		else
@@ -248,7 +280,7 @@ show_name(Printer *printer, const PgjsNode *operator)
 
 	/* PostgreSQL's estimate, at the operator whose output it is of. */
 	if (es->costs && node != NULL &&
-		(node->kind == PGJS_TREE_SCAN || operator->clauses == PGJS_CLAUSES_JOIN))
+		((node->kind != PGJS_TREE_JOIN && operator->detail != NULL) || operator->clauses == PGJS_CLAUSES_JOIN))
 	{
 		if (text)
 			appendStringInfo(es->str, "  (rows=%.0f width=%u)", node->rows, node->width);

@@ -15,6 +15,7 @@
 
 #include <signal.h>
 
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -29,7 +30,7 @@ StaticAssertDecl(sizeof(sig_atomic_t) == sizeof(int),
 typedef struct Call
 {
 	PgjsHostState *host;
-	uint32		number;			/* scan, queue or collation */
+	uint32		number;			/* scan, queue, collation or type */
 	uint32		block;
 	bool		flush;
 	const uint8_t *bytes;		/* datum, message or text */
@@ -40,6 +41,7 @@ typedef struct Call
 	uint32_t   *count;
 	const uint8_t **data;
 	size_t	   *data_len;
+	PgjsTypeLayout *layout;
 } Call;
 
 static PgjsIo
@@ -254,6 +256,28 @@ host_collation(void *ctx, uint32_t collation, uint32_t *flags)
 	return guarded(collation_body, &call);
 }
 
+static PgjsIo
+type_layout_body(void *arg)
+{
+	Call	   *call = arg;
+	int16		len;
+	bool		byval;
+
+	get_typlenbyval(call->number, &len, &byval);
+	call->layout->len = len;
+	call->layout->byval = byval;
+	call->layout->utf8 = GetDatabaseEncoding() == PG_UTF8;
+	return PGJS_IO_OK;
+}
+
+static PgjsIo
+host_type_layout(void *ctx, uint32_t typid, PgjsTypeLayout *out)
+{
+	Call		call = {.host = ctx, .number = typid, .layout = out};
+
+	return guarded(type_layout_body, &call);
+}
+
 void
 pgjs_host_init(PgjsHostState *host, MemoryContext cxt)
 {
@@ -272,6 +296,7 @@ pgjs_host_init(PgjsHostState *host, MemoryContext cxt)
 	host->table.log = host_log;
 	host->table.cancelled = host_cancelled;
 	host->table.collation = host_collation;
+	host->table.type_layout = host_type_layout;
 }
 
 void

@@ -1,6 +1,7 @@
 /*
  * leaf.c
- *		Which tables JoinScan can read, and their leaves of the join trees.
+ *		How the rows of one relation get into a plan: JoinScan's own scan of a
+ *		heap table, or a plan that PostgreSQL runs in the leader.
  *
  * A table's answer is worked out once per planning and kept in the memory of
  * its RelOptInfo: the join search asks for it again and again, GEQO from
@@ -14,6 +15,7 @@
 #include "access/tableam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/paths.h"
@@ -24,31 +26,74 @@
 #include "utils/float.h"
 #include "utils/memutils.h"
 
-PgjsRelInfo *
-pgjs_relinfo(const RelOptInfo *rel)
+static PgjsRelInfo *
+new_relinfo(MemoryContext cxt)
 {
-	PgjsRelInfo *info;
+	PgjsRelInfo *info = MemoryContextAllocZero(cxt, sizeof(PgjsRelInfo));
 
-	/* With a foreign data wrapper the field is the wrapper's. */
+	info->magic = PGJS_RELINFO_MAGIC;
+	info->postgres_total = get_float8_infinity();
+	return info;
+}
+
+/* The info of a foreign table: its RelOptInfo has no room for it. */
+typedef struct ForeignInfo
+{
+	const PlannerInfo *root;
+	Index		relid;
+	PgjsRelInfo *info;
+} ForeignInfo;
+
+static PgjsRelInfo *
+foreign_info(const PlannerInfo *root, Index relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, pgjs_planning(root)->foreign)
+	{
+		ForeignInfo *foreign = lfirst(lc);
+
+		if (foreign->root == root && foreign->relid == relid)
+			return foreign->info;
+	}
+	return NULL;
+}
+
+static PgjsRelInfo *
+make_foreign_info(const PlannerInfo *root, Index relid)
+{
+	PgjsPlanning *planning = pgjs_planning(root);
+	MemoryContext old = MemoryContextSwitchTo(planning->cxt);
+	ForeignInfo *foreign = palloc(sizeof(ForeignInfo));
+
+	foreign->root = root;
+	foreign->relid = relid;
+	foreign->info = new_relinfo(planning->cxt);
+	planning->foreign = lappend(planning->foreign, foreign);
+	MemoryContextSwitchTo(old);
+	return foreign->info;
+}
+
+PgjsRelInfo *
+pgjs_relinfo(PlannerInfo *root, const RelOptInfo *rel)
+{
+	PgjsRelInfo *info = rel->fdw_private;
+
+	/* With a foreign data wrapper the field is the wrapper's; a foreign table has its info elsewhere. */
 	if (rel->fdwroutine != NULL)
-		return NULL;
-	info = rel->fdw_private;
+		return IS_SIMPLE_REL(rel) ? foreign_info(root, rel->relid) : NULL;
 	return info != NULL && info->magic == PGJS_RELINFO_MAGIC ? info : NULL;
 }
 
-/* NULL when somebody else uses the field. */
 PgjsRelInfo *
-pgjs_relinfo_make(RelOptInfo *rel)
+pgjs_relinfo_make(PlannerInfo *root, RelOptInfo *rel)
 {
-	PgjsRelInfo *info;
-
-	if (rel->fdwroutine != NULL || rel->fdw_private != NULL)
+	if (rel->fdwroutine != NULL)
+		return IS_SIMPLE_REL(rel) ? make_foreign_info(root, rel->relid) : NULL;
+	if (rel->fdw_private != NULL)
 		return NULL;
-	info = MemoryContextAllocZero(GetMemoryChunkContext(rel), sizeof(PgjsRelInfo));
-	info->magic = PGJS_RELINFO_MAGIC;
-	info->postgres_total = get_float8_infinity();
-	rel->fdw_private = info;
-	return info;
+	rel->fdw_private = new_relinfo(GetMemoryChunkContext(rel));
+	return rel->fdw_private;
 }
 
 /* Bytes of detoasted value a row, on average, that batches of thousands of rows can bear; or in the whole table. */
@@ -69,17 +114,25 @@ is_toastable(const FormData_pg_attribute *att)
 	return longest < 0 || longest > TOAST_TUPLE_TARGET;
 }
 
-/* NULL when heap pages hold the table, and its values are no giants in the columns that are read. */
-static const char *
-storage_refusal(RelOptInfo *rel, Oid relid)
+static bool
+is_heap(Oid relid)
 {
-	Relation	heap = table_open(relid, NoLock);	/* locked since the parser saw it */
+	Relation	table = table_open(relid, NoLock);	/* locked since the parser saw it */
+	bool		heap = table->rd_tableam == GetHeapamTableAmRoutine();
+
+	table_close(table, NoLock);
+	return heap;
+}
+
+/* NULL when the values of the columns that are read are no giants, which batches of rows could not bear. */
+static const char *
+width_refusal(RelOptInfo *rel, Oid relid)
+{
+	Relation	table = table_open(relid, NoLock);
 	const char *reason = NULL;
 	bool		toastable = false;
 
-	if (heap->rd_tableam != GetHeapamTableAmRoutine())
-		reason = "only the table access method heap is supported";
-	else if (OidIsValid(heap->rd_rel->reltoastrelid))
+	if (OidIsValid(table->rd_rel->reltoastrelid))
 	{
 		Bitmapset  *read = NULL;
 		int			member = -1;
@@ -91,122 +144,192 @@ storage_refusal(RelOptInfo *rel, Oid relid)
 			int			attno = member + FirstLowInvalidHeapAttributeNumber;
 
 			if (attno > 0)
-				toastable |= is_toastable(TupleDescAttr(RelationGetDescr(heap), attno - 1));
+				toastable |= is_toastable(TupleDescAttr(RelationGetDescr(table), attno - 1));
 		}
 	}
 	if (toastable)
 	{
-		Relation	toast = table_open(heap->rd_rel->reltoastrelid, AccessShareLock);
+		Relation	toast = table_open(table->rd_rel->reltoastrelid, AccessShareLock);
 		double		bytes = (double) RelationGetNumberOfBlocks(toast) * BLCKSZ * PGJS_TOAST_EXPANSION;
 
 		table_close(toast, AccessShareLock);
 		if (bytes > Max(PGJS_TOAST_ROW_LIMIT * rel->tuples, PGJS_TOAST_TABLE_LIMIT))
 			reason = "values in its TOAST table are too wide";
 	}
-	table_close(heap, NoLock);
+	table_close(table, NoLock);
 	return reason;
 }
 
-/* NULL when the plan can scan `rel`, else why not. */
-static const char *
-leaf_refusal(PlannerInfo *root, RelOptInfo *rel)
+static bool
+recursive_walker(Node *node, void *context)
 {
-	RangeTblEntry *rte;
-	const char *reason;
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+		return ((Query *) node)->hasRecursive ||
+			query_tree_walker((Query *) node, recursive_walker, context, 0);
+	return expression_tree_walker(node, recursive_walker, context);
+}
+
+/* May `rel` read a recursive query? Which CTE of the statement it reads is not looked into. */
+static bool
+may_be_recursive(PlannerInfo *root, const RelOptInfo *rel)
+{
+	RangeTblEntry *rte = planner_rt_fetch(rel->relid, root);
+
+	if (rte->rtekind != RTE_SUBQUERY && rte->rtekind != RTE_CTE)
+		return false;
+	for (const PlannerInfo *level = root; level != NULL; level = level->parent_root)
+	{
+		if (level->parse->hasRecursive || recursive_walker((Node *) level->parse->cteList, NULL))
+			return true;
+	}
+	return recursive_walker((Node *) rte->subquery, NULL);
+}
+
+/* NULL when rows of `rel` can be had at all, else why not. */
+static const char *
+rel_refusal(PlannerInfo *root, RelOptInfo *rel)
+{
 	ListCell   *lc;
 
 	if (rel->reloptkind != RELOPT_BASEREL)
 		return "partitions on their own are not supported";
-	rte = planner_rt_fetch(rel->relid, root);
-	switch (rte->rtekind)
-	{
-		case RTE_RELATION:
-			break;
-		case RTE_SUBQUERY:
-			return "subqueries in FROM are not supported";
-		case RTE_CTE:
-			return "WITH queries are not supported";
-		case RTE_FUNCTION:
-		case RTE_TABLEFUNC:
-			return "functions in FROM are not supported";
-		case RTE_VALUES:
-			return "VALUES is not supported";
-		default:
-			return "only tables are supported";
-	}
-	if (rte->relkind == RELKIND_PARTITIONED_TABLE || rte->inh)
-		return "partitioned tables and inheritance are not supported";
-	if (rte->relkind != RELKIND_RELATION && rte->relkind != RELKIND_MATVIEW)
-		return "only tables are supported";
-	if (rte->tablesample != NULL)
-		return "TABLESAMPLE is not supported";
 	if (rel->relid == root->parse->resultRelation)
 		return "the target of a data change is not supported";
 	if (!bms_is_empty(rel->lateral_relids))
 		return "LATERAL references are not supported";
-	reason = storage_refusal(rel, rte->relid);
-	if (reason != NULL)
-		return reason;
-
+	if (rel->cheapest_total_path == NULL || rel->cheapest_total_path->param_info != NULL)
+		return "LATERAL references are not supported";
+	/* One without an end serves whoever wants a few rows only, but never fills a batch. */
+	if (root->tuple_fraction > 0.0 && may_be_recursive(root, rel))
+		return "a recursive query of which not all rows may be wanted is not supported";
 	foreach(lc, rel->reltarget->exprs)
 	{
-		Node	   *expr = lfirst(lc);
+		const char *reason = pgjs_column_refusal(lfirst(lc));
 
-		if (!IsA(expr, Var))
-			return "expressions computed below an outer join are not supported";
-		reason = pgjs_column_refusal((Var *) expr);
-		if (reason != NULL)
-			return reason;
-	}
-	foreach(lc, rel->baserestrictinfo)
-	{
-		reason = pgjs_clause_refusal(root, lfirst_node(RestrictInfo, lc));
 		if (reason != NULL)
 			return reason;
 	}
 	return NULL;
 }
 
-static PgjsTree *
-make_leaf(PlannerInfo *root, RelOptInfo *rel)
+/* Is it a table of heap pages that this query reads as they are? */
+static bool
+is_plain_table(PlannerInfo *root, RelOptInfo *rel)
 {
-	PgjsTree   *leaf = palloc0(sizeof(PgjsTree));
-	Cost		per_tuple = 0.0;
+	RangeTblEntry *rte = planner_rt_fetch(rel->relid, root);
 
-	leaf->kind = PGJS_TREE_SCAN;
-	leaf->relid = rel->relid;
-	leaf->filters = pgjs_order_clauses(root, rel->baserestrictinfo, &per_tuple);
-	leaf->rows = rel->rows;
-	leaf->width = rel->reltarget->width;
+	return rte->rtekind == RTE_RELATION && !rte->inh && rte->tablesample == NULL &&
+		(rte->relkind == RELKIND_RELATION || rte->relkind == RELKIND_MATVIEW) && !IS_DUMMY_REL(rel);
+}
+
+/* Can the heap scan give all that is wanted of `rel`, its filters included? Else PostgreSQL scans it. */
+static bool
+can_scan(PlannerInfo *root, RelOptInfo *rel)
+{
+	Bitmapset  *read = NULL;
+	ListCell   *lc;
+
+	/* System columns and whole rows; also in what a PlaceHolderVar computes. */
+	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &read);
+	pull_varattnos((Node *) extract_actual_clauses(rel->baserestrictinfo, false), rel->relid, &read);
+	if (!bms_is_empty(read) && bms_next_member(read, -1) + FirstLowInvalidHeapAttributeNumber <= 0)
+		return false;
+	foreach(lc, rel->baserestrictinfo)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
+		const char *reason;
+
+		if (rinfo->pseudoconstant || pgjs_clause_rung(root, rinfo, &reason) > PGJS_RUNG_POSTGRES)
+			return false;
+	}
+	foreach(lc, rel->reltarget->exprs)
+	{
+		const char *reason;
+
+		if (IsA(lfirst(lc), PlaceHolderVar) &&
+			pgjs_expr_rung(root, (Node *) ((PlaceHolderVar *) lfirst(lc))->phexpr, &reason) > PGJS_RUNG_POSTGRES)
+			return false;
+	}
+	return true;
+}
+
+static PgjsTree *
+new_tree(RelOptInfo *rel, uint32 kind)
+{
+	PgjsTree   *tree = palloc0(sizeof(PgjsTree));
+
+	tree->kind = kind;
+	tree->relid = rel->relid;
+	tree->rows = rel->rows;
+	tree->kept = 1.0;
+	tree->width = rel->reltarget->width;
+	return tree;
+}
+
+static PgjsTree *
+make_scan(PlannerInfo *root, RelOptInfo *rel)
+{
+	PgjsTree   *scan = new_tree(rel, PGJS_TREE_SCAN);
+	Cost		per_tuple = 0.0;
+	ListCell   *lc;
+
+	scan->filters = pgjs_order_clauses(root, rel->baserestrictinfo, &per_tuple);
+	foreach(lc, rel->reltarget->exprs)
+	{
+		if (IsA(lfirst(lc), PlaceHolderVar))
+		{
+			scan->results = lappend(scan->results, lfirst(lc));
+			per_tuple += pgjs_cost_clause(cpu_operator_cost, PGJS_RUNG_POSTGRES);
+		}
+	}
 	if (rel->consider_parallel)
-		leaf->workers = compute_parallel_worker(rel, rel->pages, -1, max_parallel_workers_per_gather);
-	pgjs_cost_leaf(leaf, rel);
+		scan->workers = compute_parallel_worker(rel, rel->pages, -1, max_parallel_workers_per_gather);
+	pgjs_cost_leaf(scan, rel, per_tuple);
+	return scan;
+}
+
+/* PostgreSQL's cheapest plan of the relation, run in the leader. */
+static PgjsTree *
+make_leaf(RelOptInfo *rel)
+{
+	PgjsTree   *leaf = new_tree(rel, PGJS_TREE_LEAF);
+
+	pgjs_cost_leaf(leaf, rel, 0.0);
 	return leaf;
 }
 
 PgjsRelInfo *
 pgjs_leaf(PlannerInfo *root, RelOptInfo *rel)
 {
-	PgjsRelInfo *info = pgjs_relinfo(rel);
+	PgjsRelInfo *info = pgjs_relinfo(root, rel);
 	MemoryContext old;
 	const char *reason;
 
 	if (info != NULL)
 		return info;
-	info = pgjs_relinfo_make(rel);
+	info = pgjs_relinfo_make(root, rel);
 	if (info == NULL)
 		return NULL;
 
 	old = MemoryContextSwitchTo(GetMemoryChunkContext(rel));
-	reason = leaf_refusal(root, rel);
+	reason = rel_refusal(root, rel);
+	if (reason == NULL && is_plain_table(root, rel))
+		reason = width_refusal(rel, planner_rt_fetch(rel->relid, root)->relid);
 	if (reason != NULL)
 		pgjs_decline(info, "%s", reason);
 	else
 	{
-		/* One leaf serves both: what participants share is in the costs of the trees above. */
-		info->serial = make_leaf(root, rel);
-		if (rel->consider_parallel)
-			info->parallel = info->serial;
+		bool		scan = is_plain_table(root, rel) && is_heap(planner_rt_fetch(rel->relid, root)->relid) &&
+			can_scan(root, rel);
+
+		/* One tree serves both where it can: what participants share is in the costs of the trees above. */
+		info->serial = scan ? make_scan(root, rel) : make_leaf(rel);
+		/* Workers cannot read a temporary table, nor evaluate what is not parallel-safe: the leader can. */
+		info->parallel = info->serial;
+		if (scan && root->glob->parallelModeOK && !rel->consider_parallel)
+			info->parallel = make_leaf(rel);
 	}
 	MemoryContextSwitchTo(old);
 	return info;

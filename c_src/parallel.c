@@ -151,6 +151,20 @@ pgjs_free_session(void *arg)
 		pgjs_session_free(freed);
 }
 
+/* Does the leader scan and join, too? It has to where it has leaves: what is joined to them joins there. */
+static bool
+leader_participates(const PgjsRunSpec *spec)
+{
+	return parallel_leader_participation || spec->leaves != NIL;
+}
+
+/* Who hashes rows: all participants, or all but the leader. */
+static int
+nproducers(const PgjsRunSpec *spec, int nworkers)
+{
+	return nworkers + (leader_participates(spec) || nworkers == 0 ? 1 : 0);
+}
+
 /*
  * What all participants share, but for the publication. Made in private
  * memory first: it says how large the segment must be.
@@ -167,36 +181,40 @@ fill_shared(PgjsShared *shared, const PgjsRunSpec *spec)
 	(void) pgjs_plan_nodes(spec->plan, &shared->sh_noperators);
 	shared->sh_plan_len = plan_len;
 	shared->sh_nscans = spec->nscans;
+	shared->sh_ncalls = spec->expressions.ncalls;
+	shared->sh_ncolumns = spec->expressions.ncolumns;
 	shared->sh_query_id = spec->estate->es_plannedstmt->queryId;
 	pgjs_queue_layout(&shared->sh_layout, spec->planned, streams, shared->sh_nstreams);
 
 	shared->sh_config.planned = spec->planned;
 	shared->sh_config.batch_size = BATCH_ROWS;
 	shared->sh_config.turn_us = TURN_US;
-	shared->sh_config.leader_participates = parallel_leader_participation;
+	shared->sh_config.leader_participates = leader_participates(spec);
 	shared->sh_config.trace = pgjs_trace;
 	shared->sh_config.instrument = spec->instrument;
 }
 
-/* Who hashes rows: all participants, or all but the leader. */
-static int
-nproducers(int nworkers)
-{
-	return nworkers + (parallel_leader_participation || nworkers == 0 ? 1 : 0);
-}
+/*
+ * What does not fit into a hash table is an ERROR and not a spill, so an
+ * estimate that is somewhat wrong must not be one: a table may outgrow what the
+ * planner allowed it by this factor, or to this size.
+ */
+#define HASH_SLACK			4.0
+#define HASH_FLOOR			(32.0 * 1024 * 1024)
 
 /*
- * What one hash table may take here: as much as the planner reckoned with,
- * also when work_mem is less by now, since what does not fit is an ERROR and
- * not a spill. Fewer participants than planned have larger shares.
+ * What one hash table may take here, from what the planner reckoned with, also
+ * when work_mem is less by now. Fewer participants than planned have larger
+ * shares.
  */
 static uint64
 hash_memory(const PgjsRunSpec *spec, int nlaunched)
 {
 	double		memory = Max(spec->planned_hash_memory, get_hash_memory_limit());
-	double		planned = nproducers(spec->planned_workers);
+	double		planned = nproducers(spec, spec->planned_workers);
 
-	return (uint64) (memory * Max(planned / nproducers(nlaunched), 1.0));
+	memory *= Max(planned / nproducers(spec, nlaunched), 1.0);
+	return (uint64) Max(memory * HASH_SLACK, HASH_FLOOR);
 }
 
 static void
@@ -245,6 +263,11 @@ estimate(ParallelContext *pcxt, const PgjsRunSpec *spec, const PgjsShared *share
 	shm_toc_estimate_chunk(e, strlen(spec->estate->es_sourceText) + 1);
 	shm_toc_estimate_chunk(e, mul_size(sizeof(BufferUsage), pcxt->nworkers));
 	shm_toc_estimate_chunk(e, mul_size(sizeof(WalUsage), pcxt->nworkers));
+	if (shared->sh_ncalls > 0)
+	{
+		shm_toc_estimate_chunk(e, strlen(spec->expressions.text) + 1);
+		shm_toc_estimate_chunk(e, mul_size(sizeof(PgjsColumn), shared->sh_ncolumns));
+	}
 	if (spec->instrument)
 	{
 		shm_toc_estimate_chunk(e, mul_size(operators_size(shared), pcxt->nworkers));
@@ -304,6 +327,11 @@ fill_segment(ParallelContext *pcxt, const PgjsRunSpec *spec, const PgjsShared *l
 	add_copy(toc, PGJS_KEY_QUERY, query, strlen(query) + 1);
 	add_chunk(toc, PGJS_KEY_BUFFER_USAGE, sizeof(BufferUsage) * pcxt->nworkers);
 	add_chunk(toc, PGJS_KEY_WAL_USAGE, sizeof(WalUsage) * pcxt->nworkers);
+	if (local->sh_ncalls > 0)
+	{
+		add_copy(toc, PGJS_KEY_EXPRESSIONS, spec->expressions.text, strlen(spec->expressions.text) + 1);
+		add_copy(toc, PGJS_KEY_COLUMNS, spec->expressions.columns, sizeof(PgjsColumn) * local->sh_ncolumns);
+	}
 	if (spec->instrument)
 	{
 		add_chunk(toc, PGJS_KEY_OPERATORS, operators_size(shared) * pcxt->nworkers);
@@ -374,8 +402,6 @@ begin_session(PgjsRun *run, const PgjsRunSpec *spec, const PgjsShared *shared)
 	config.participants = run->nparticipants;
 	if (run->nparticipants == 1)
 		config.leader_participates = true;
-	config.output = spec->output;
-	config.noutput = spec->noutput;
 
 	pgjs_rust_depth++;
 	ok = pgjs_session_new(&run->host.table, &config, bytes, len, &run->session, &error);
@@ -436,6 +462,7 @@ pgjs_run_start(const PgjsRunSpec *spec)
 		begin_scans(run, spec, scans);
 	}
 
+	run->calls = pgjs_calls_create(&spec->expressions, spec->leaves, spec->estate->es_query_cxt);
 	local.sh_config.hash_memory = hash_memory(spec, run->nlaunched);
 	begin_session(run, spec, &local);
 	MemoryContextSwitchTo(old);
@@ -460,6 +487,9 @@ pgjs_run_next(PgjsRun *run, PgjsBatch *batch)
 				return true;
 			case PGJS_TURN_PENDING:
 			case PGJS_TURN_BUSY:
+				break;
+			case PGJS_TURN_CALL:
+				pgjs_call(run->calls, &run->host, run->session);
 				break;
 			case PGJS_TURN_DONE:
 				run->done = true;
@@ -553,6 +583,7 @@ pgjs_run_end(PgjsRun *run)
 
 	end_session(run);
 	run->host.closed = true;
+	pgjs_calls_end(run->calls);
 
 	if (run->host.queues != NULL)
 	{

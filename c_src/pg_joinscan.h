@@ -26,7 +26,7 @@ extern int	pgjs_queue_size;		/* joinscan.queue_size, kB */
 extern bool pgjs_trace;				/* joinscan.trace */
 extern bool pgjs_explain_decline;	/* joinscan.explain_decline */
 
-/* ---- error.c: the only PG_TRY; Rust errors to ereport ---- */
+/* ---- error.c: the PG_TRY around callbacks; Rust errors to ereport ---- */
 
 /*
  * The ERROR that a callback has parked. One per session (and one per planner
@@ -135,14 +135,37 @@ extern void pgjs_free_session(void *arg);
 /* PGJS_COLLATION_* flags; what has no collation compares bytewise. Can raise. */
 extern uint32 pgjs_collation_flags(Oid collation);
 
+/* ---- calls.c: what a session asks of PostgreSQL ---- */
+
+/* The expressions of a plan, as every participant gets them. */
+typedef struct PgjsExpressions
+{
+	const char *text;			/* nodeToString of their list; NULL when nobody evaluates any */
+	const PgjsColumn *columns;	/* ncolumns that their Vars mean */
+	uint32		ncolumns;
+	uint32		ncalls;			/* evaluations in the plan */
+} PgjsExpressions;
+
+typedef struct PgjsCalls PgjsCalls;
+
+/*
+ * In the current context, which must outlast the session. `leaves`, of
+ * PlanStates that run in `query_cxt`, in the leader; NIL in workers.
+ */
+extern PgjsCalls *pgjs_calls_create(const PgjsExpressions *expressions, List *leaves, MemoryContext query_cxt);
+/* The normal end of the session: what functions want done with their expression's context is done. */
+extern void pgjs_calls_end(PgjsCalls *calls);
+/* Does what the last turn of `session`, PGJS_TURN_CALL, asks for. Can raise, and run anything. */
+extern void pgjs_call(PgjsCalls *calls, PgjsHostState *host, PgjsSession *session);
+
 typedef struct PgjsRunSpec
 {
 	EState	   *estate;
 	PgjsPlan   *plan;
 	Relation   *relations;		/* nscans of them, opened and locked by the executor */
 	int			nscans;
-	const PgjsColumn *output;
-	int			noutput;
+	PgjsExpressions expressions;
+	List	   *leaves;			/* PlanStates, by number; before their first row */
 	int			nworkers;		/* to launch at most; 0: the leader alone, no parallel mode */
 	int			planned;		/* participants that the plan was made for */
 	int			planned_workers;	/* that the planner reckoned with, also where this run may have none */
@@ -153,6 +176,7 @@ typedef struct PgjsRunSpec
 typedef struct PgjsRun
 {
 	PgjsHostState host;
+	PgjsCalls  *calls;
 	PgjsSession *session;
 	ParallelContext *pcxt;		/* NULL for the leader alone, and after the end */
 	int			nlaunched;		/* workers; participants are one more */
@@ -203,6 +227,8 @@ typedef struct PgjsPlanning
 	MemoryContextCallback callback;
 	List	   *reasons;		/* decline.c: of char *, said already */
 	struct HTAB *clauses;		/* clause.c: answers, or NULL before the first */
+	List	   *foreign;		/* leaf.c: of ForeignInfo */
+	List	   *levels;			/* planner.c: of Level */
 } PgjsPlanning;
 
 extern PgjsPlanning *pgjs_planning(const PlannerInfo *root);
@@ -213,15 +239,36 @@ extern PgjsPlanning *pgjs_planning(const PlannerInfo *root);
 extern Node *pgjs_bind_params(Node *clause, ExprContext *econtext);
 extern bool pgjs_contain_params(Node *clause);
 
-/* NULL when the plan can carry this column / evaluate this clause / hash by it, else the reason. */
-extern const char *pgjs_column_refusal(const Var *var);
-extern const char *pgjs_clause_refusal(PlannerInfo *root, RestrictInfo *rinfo);
+/* How a clause can be part of a plan, from the best. */
+typedef enum PgjsRung
+{
+	PGJS_RUNG_NATIVE,			/* vectorised, in Rust, whatever the values of its Params */
+	PGJS_RUNG_POSTGRES,			/* by PostgreSQL's evaluator, in any participant */
+	PGJS_RUNG_ABOVE,			/* above the whole plan alone: subqueries, volatile functions */
+	PGJS_RUNG_NONE				/* not at all */
+} PgjsRung;
+
+/* NULL when the plan can carry this Var or PlaceHolderVar, else the reason. */
+extern const char *pgjs_column_refusal(Node *column);
+/* The best rung of a clause, and the reason why it is no better. Cached for the length of a planning. */
+extern PgjsRung pgjs_clause_rung(PlannerInfo *root, RestrictInfo *rinfo, const char **reason);
+/* The same of an expression whose value becomes a column; not cached. */
+extern PgjsRung pgjs_expr_rung(PlannerInfo *root, Node *expr, const char **reason);
+/* Can evaluating a clause for a row too many do no harm? */
+extern bool pgjs_clause_is_harmless(PlannerInfo *root, RestrictInfo *rinfo);
+/* NULL when rows can be hashed by this equality, else the reason. */
 extern const char *pgjs_key_refusal(PlannerInfo *root, RestrictInfo *rinfo);
 
-/* The bare clauses of some RestrictInfos in PostgreSQL's order of evaluation; adds their cost a row to *per_tuple. */
+/*
+ * The bare clauses of some RestrictInfos in PostgreSQL's order of evaluation; adds what they cost a row, each on its
+ * rung, to *per_tuple.
+ */
 extern List *pgjs_order_clauses(PlannerInfo *root, List *rinfos, Cost *per_tuple);
 
-/* ---- planner.c, leaf.c: join trees ---- */
+/* The Vars and PlaceHolderVars that expressions mention. */
+extern List *pgjs_columns_of(List *exprs);
+
+/* ---- planner.c, leaf.c, tree.c: join trees ---- */
 
 /*
  * One node of a join tree while PostgreSQL still searches. Points at no path
@@ -231,18 +278,24 @@ extern List *pgjs_order_clauses(PlannerInfo *root, List *rinfos, Cost *per_tuple
 typedef struct PgjsTree
 {
 	uint32		kind;			/* PGJS_TREE_* */
-	Index		relid;			/* SCAN: range table index */
-	struct PgjsTree *build;		/* JOIN: the side that is hashed */
+	Index		relid;			/* SCAN, LEAF: range table index */
+	uint32		join_type;		/* JOIN: PGJS_JOIN_* */
+	struct PgjsTree *build;		/* JOIN: the side that is hashed, or kept */
 	struct PgjsTree *probe;
 	uint32		build_exchange; /* JOIN: PGJS_EXCHANGE_*; NONE in a serial tree */
 	uint32		probe_exchange;
-	List	   *keys;			/* JOIN: bare clauses that are hashed */
-	List	   *filters;		/* bare clauses, in order of evaluation */
-	Cardinality rows;			/* output, over all participants */
+	List	   *keys;			/* JOIN: bare clauses that are hashed; none: a nested loop */
+	List	   *conditions;		/* JOIN: bare clauses that must hold for two rows to match, in order of evaluation */
+	List	   *filters;		/* bare clauses on its rows, in order of evaluation */
+	List	   *results;		/* PlaceHolderVars that are computed of its rows */
+	List	   *deferred;		/* bare clauses for PostgreSQL to evaluate above the whole plan; its inputs' included */
+	double		kept;			/* share of rows that the deferred clauses are expected to keep */
+	Cardinality rows;			/* output, over all participants, before the deferred clauses */
 	int			width;			/* bytes an output row */
 	int			workers;		/* what its largest table is worth */
-	Cost		page_cost;		/* SCAN: reading the table */
-	Cost		row_cost;		/* SCAN: decoding and filtering it; JOIN: the filters, in one process */
+	Cost		startup_cost;	/* LEAF: PostgreSQL's plan, in the leader */
+	Cost		page_cost;		/* SCAN: reading the table; LEAF: the rest of PostgreSQL's plan */
+	Cost		row_cost;		/* SCAN: decoding and filtering it; JOIN: conditions and filters, in one process */
 } PgjsTree;
 
 /* What JoinScan knows of a relation, in its fdw_private and its memory context. */
@@ -251,7 +304,6 @@ typedef struct PgjsRelInfo
 	uint32		magic;			/* PGJS_RELINFO_MAGIC: fdw_private is not ours alone to use */
 	bool		offered;		/* a path was given to add_path */
 	Cost		offered_total;	/* its cost */
-	bool		lacks_key;		/* `reason` is that nothing equates the two sides */
 	const void *outer;			/* of a join: the pair asked about last, for comparison alone */
 	const void *inner;
 	PgjsTree   *serial;			/* the cheapest tree for the leader alone, or NULL */
@@ -259,7 +311,7 @@ typedef struct PgjsRelInfo
 	Cost		serial_total;	/* of a join: what the two trees cost up to their root */
 	Cost		parallel_total;
 	Cost		postgres_total; /* of a join: PostgreSQL's cheapest seen, HUGE_VAL at first */
-	char	   *reason;			/* why there is no tree; kept under joinscan.explain_decline alone */
+	char	   *reason;			/* why there is no tree; kept when somebody wants it */
 } PgjsRelInfo;
 
 #define PGJS_RELINFO_MAGIC	0x504A5331
@@ -277,10 +329,56 @@ extern void pgjs_planner_init(void);
 /* Is it a JoinScan, possibly below projections? */
 extern bool pgjs_is_joinscan(const Path *path);
 /* The info of a relation, or NULL when it has none (yet). */
-extern PgjsRelInfo *pgjs_relinfo(const RelOptInfo *rel);
-extern PgjsRelInfo *pgjs_relinfo_make(RelOptInfo *rel);
+extern PgjsRelInfo *pgjs_relinfo(PlannerInfo *root, const RelOptInfo *rel);
+/* NULL when somebody else uses the place for it. */
+extern PgjsRelInfo *pgjs_relinfo_make(PlannerInfo *root, RelOptInfo *rel);
 /* The info of a base relation, made when first asked for; NULL for one that has no room for it. */
 extern PgjsRelInfo *pgjs_leaf(PlannerInfo *root, RelOptInfo *rel);
+
+/* One pair of relations, as the hook is given it. */
+typedef struct PgjsPair
+{
+	PlannerInfo *root;
+	RelOptInfo *joinrel;
+	RelOptInfo *outerrel;
+	RelOptInfo *innerrel;
+	JoinType	jointype;
+	List	   *restrictlist;
+} PgjsPair;
+
+/*
+ * Join the trees of the pair's relations; true when the join's trees became
+ * cheaper or came to be. What it cannot do it declines, with a reason.
+ */
+#define PGJS_HIDDEN_REASON	"a column of a semi-join's inner side is wanted above it"
+extern Relids pgjs_hidden_relids(const PlannerInfo *root, Relids relids);
+extern bool pgjs_join_trees(const PgjsPair *pair, PgjsRelInfo *info, const PgjsRelInfo *left,
+							const PgjsRelInfo *right);
+
+/* ---- plan.c: from the path to the plan node ---- */
+extern Plan *pgjs_plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path, List *tlist, List *clauses,
+							List *custom_plans);
+/* The relids of the leaves of a tree that PostgreSQL runs, in the order of their numbers. */
+extern List *pgjs_leaf_relids(const PgjsTree *tree);
+
+/* What custom_private holds, in this order. */
+typedef enum PgjsPrivate
+{
+	PGJS_PRIVATE_TREE,			/* bytea Const: PgjsTreeNode[] */
+	PGJS_PRIVATE_COLUMNS,		/* bytea Const: PgjsColumnSource[], as custom_scan_tlist */
+	PGJS_PRIVATE_SCANS,			/* integer list: of each scan, its table's ordinal within custom_relids */
+	PGJS_PRIVATE_WORKERS,		/* integer */
+	PGJS_PRIVATE_NOUTPUT,		/* integer: columns that are emitted, the first ones */
+	PGJS_PRIVATE_HASH_MEMORY	/* integer: kB that a hash table may take */
+} PgjsPrivate;
+
+/* Where a column comes from, see PgjsColumn. */
+typedef struct PgjsColumnSource
+{
+	uint32		source;			/* PGJS_COLUMN_* */
+	uint32		number;
+	int32		attno;
+} PgjsColumnSource;
 
 /* ---- cost.c ---- */
 typedef struct PgjsCost
@@ -290,7 +388,9 @@ typedef struct PgjsCost
 } PgjsCost;
 
 /* `workers` 0 is the leader alone throughout. */
-extern void pgjs_cost_leaf(PgjsTree *leaf, const RelOptInfo *rel);
+extern void pgjs_cost_leaf(PgjsTree *leaf, const RelOptInfo *rel, Cost filters_per_tuple);
+/* What a condition that costs PostgreSQL `per_tuple` costs a row on its rung. */
+extern Cost pgjs_cost_clause(Cost per_tuple, PgjsRung rung);
 /* Up to the root, in one process (workers 0) or several. */
 extern PgjsCost pgjs_cost_tree(const PgjsTree *tree, int workers);
 /* The root join alone, from its children's costs. */
@@ -300,8 +400,17 @@ extern void pgjs_cost_path(Path *path, PgjsCost tree, int width, int workers);
 /* Bytes that the hash table of `join` takes in one participant. */
 extern double pgjs_hash_bytes(const PgjsTree *join, int workers);
 
-/* ---- decline.c: joinscan.explain_decline ---- */
-/* Keep the first reason why a relation has no tree; without the setting, nothing happens. */
+/* ---- decline.c: joinscan.explain_decline, and what joinscan.verify tells ---- */
+typedef struct PgjsReasons
+{
+	MemoryContext cxt;
+	List	   *texts;			/* of char *, each once */
+} PgjsReasons;
+
+/* Who collects the reasons of the plannings now, or NULL; verify.c sets it. */
+extern PgjsReasons *pgjs_reasons;
+extern bool pgjs_wants_reasons(void);
+/* Keep the first reason why a relation has no tree; unless somebody wants it, nothing happens. */
 extern void pgjs_decline(PgjsRelInfo *info, const char *format,...) pg_attribute_printf(2, 3);
 /* When the paths of a query level are complete: say why JoinScan stays out of it. */
 extern void pgjs_report_declines(PlannerInfo *root);
@@ -309,6 +418,15 @@ extern void pgjs_report_declines(PlannerInfo *root);
 /* ---- customscan.c ---- */
 extern const CustomPathMethods pgjs_path_methods;
 extern const CustomScanMethods pgjs_scan_methods;
+
+/* What JoinScan nodes did in this process so far; for joinscan.verify. */
+typedef struct PgjsCounters
+{
+	uint64		runs;			/* begun; each rescan is one more */
+	uint64		workers;		/* launched for them */
+} PgjsCounters;
+
+extern PgjsCounters pgjs_counters;
 
 /* What the runs of one node did, summed over rescans: [participant * noperators + operator] and alike for streams. */
 typedef struct PgjsTotals
@@ -328,6 +446,7 @@ typedef struct PgjsPlanOwner
 	MemoryContextCallback callback;
 	PgjsPlan   *plan;			/* or NULL */
 	int			participants;	/* that it was made for */
+	char	   *expressions;	/* its expressions as text, or NULL when PostgreSQL evaluates none; in es_query_cxt */
 } PgjsPlanOwner;
 
 typedef struct PgjsScanState
@@ -337,6 +456,7 @@ typedef struct PgjsScanState
 	PgjsTreeNode *tree;			/* ntree of them, the root last */
 	int			ntree;
 	PgjsColumn *columns;		/* ncolumns of them, the first noutput are emitted */
+	const char **leaves;		/* names of the leaves that PostgreSQL runs (custom_ps) */
 	int			ncolumns;
 	int			noutput;
 	int			workers;		/* planned */

@@ -24,6 +24,7 @@
 #include "optimizer/planner.h"
 #include "tcop/tcopprot.h"
 #include "utils/float.h"
+#include "utils/fmgroids.h"
 #include "utils/memutils.h"
 
 /*
@@ -36,19 +37,25 @@
 static set_join_pathlist_hook_type previous_join_hook = NULL;
 static create_upper_paths_hook_type previous_upper_hook = NULL;
 
-/* What one pair of relations is joined by; lists of RestrictInfos and of their bare clauses. */
-typedef struct JoinClauses
-{
-	List	   *keys;			/* hashed */
-	List	   *filters;
-	Cost		filter_cost;	/* a row */
-} JoinClauses;
-
 /* ---- whether ---- */
+
+/* How a value is stored is lost on its way through a plan: these functions tell. */
+static bool
+storage_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, FuncExpr) &&
+		(((FuncExpr *) node)->funcid == F_PG_COLUMN_SIZE || ((FuncExpr *) node)->funcid == F_PG_COLUMN_COMPRESSION))
+		return true;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, storage_walker, context, 0);
+	return expression_tree_walker(node, storage_walker, context);
+}
 
 /* Why nothing at this query level can be a JoinScan, or NULL. */
 static const char *
-level_refusal(PlannerInfo *root)
+find_level_refusal(PlannerInfo *root)
 {
 	CmdType		command = root->parse->commandType;
 
@@ -57,229 +64,69 @@ level_refusal(PlannerInfo *root)
 		return "UPDATE, DELETE and MERGE are not supported";
 	if (root->parse->rowMarks != NIL || root->rowMarks != NIL)
 		return "row locks (FOR UPDATE and its kin) are not supported";
-	if (root->qual_security_level > 0)
-		return "row-level security and security barriers are not supported";
+	for (PlannerInfo *level = root; level != NULL; level = level->parent_root)
+	{
+		if (storage_walker((Node *) level->parse, NULL))
+			return "pg_column_size and pg_column_compression are not supported";
+	}
 	return NULL;
 }
 
+/* The answer for one query level, which the search asks for with each pair. */
+typedef struct Level
+{
+	const PlannerInfo *root;
+	const char *reason;
+} Level;
+
 static const char *
-type_refusal(JoinType jointype, const JoinPathExtraData *extra)
+level_refusal(PlannerInfo *root)
+{
+	PgjsPlanning *planning = pgjs_planning(root);
+	MemoryContext old;
+	Level	   *level;
+	ListCell   *lc;
+
+	foreach(lc, planning->levels)
+	{
+		level = lfirst(lc);
+		if (level->root == root)
+			return level->reason;
+	}
+	old = MemoryContextSwitchTo(planning->cxt);
+	level = palloc(sizeof(Level));
+	level->root = root;
+	level->reason = find_level_refusal(root);
+	planning->levels = lappend(planning->levels, level);
+	MemoryContextSwitchTo(old);
+	return level->reason;
+}
+
+static const char *
+type_refusal(JoinType jointype)
 {
 	switch (jointype)
 	{
 		case JOIN_INNER:
-			break;
 		case JOIN_LEFT:
 		case JOIN_RIGHT:
 		case JOIN_FULL:
-			return "outer joins are not supported";
+		case JOIN_SEMI:
 		case JOIN_ANTI:
-			return "anti-joins (NOT EXISTS) are not supported";
+			return NULL;
 		default:
-			return "semi-joins (IN, EXISTS) are not supported";
+			/* The same join in the guise of an inner one; the pair comes as a semi-join too, if it may. */
+			return "a semi-join by way of unique rows is not supported";
 	}
-	/* An inner join that stands for a semi-join of a side made unique. */
-	if (extra->sjinfo != NULL && extra->sjinfo->jointype != JOIN_INNER)
-		return "semi-joins (IN, EXISTS) are not supported";
-	return NULL;
 }
 
 /* Why the rows of `joinrel` cannot be those of a JoinScan, or NULL. */
 static const char *
 rel_refusal(const RelOptInfo *joinrel)
 {
-	ListCell   *lc;
-
 	if (!bms_is_empty(joinrel->lateral_relids))
 		return "LATERAL references are not supported";
-	foreach(lc, joinrel->reltarget->exprs)
-	{
-		if (!IsA(lfirst(lc), Var))
-			return "expressions computed below an outer join are not supported";
-	}
 	return NULL;
-}
-
-/* Is `rinfo` an equality between an expression of one side and one of the other? */
-static bool
-splits(const RestrictInfo *rinfo, const RelOptInfo *outerrel, const RelOptInfo *innerrel)
-{
-	if (!rinfo->can_join || !OidIsValid(rinfo->hashjoinoperator) || !is_opclause(rinfo->clause))
-		return false;
-	return (bms_is_subset(rinfo->left_relids, outerrel->relids) &&
-			bms_is_subset(rinfo->right_relids, innerrel->relids)) ||
-		(bms_is_subset(rinfo->left_relids, innerrel->relids) &&
-		 bms_is_subset(rinfo->right_relids, outerrel->relids));
-}
-
-/* Sorts the pair's clauses into keys and filters; false, with a reason kept, when the plan cannot hold them. */
-static bool
-split_clauses(PlannerInfo *root, PgjsRelInfo *info, RelOptInfo *outerrel, RelOptInfo *innerrel, List *restrictlist,
-			  JoinClauses *clauses)
-{
-	List	   *keys = NIL;
-	List	   *filters = NIL;
-	const char *no_key = NULL;
-	Cost		key_cost = 0.0;
-	ListCell   *lc;
-
-	foreach(lc, restrictlist)
-	{
-		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
-		const char *reason;
-
-		if (splits(rinfo, outerrel, innerrel))
-		{
-			reason = pgjs_key_refusal(root, rinfo);
-			if (reason == NULL)
-			{
-				keys = lappend(keys, rinfo);
-				continue;
-			}
-			no_key = reason;
-		}
-		/* What cannot be hashed may still be evaluated. */
-		reason = pgjs_clause_refusal(root, rinfo);
-		if (reason != NULL)
-		{
-			pgjs_decline(info, "%s", reason);
-			return false;
-		}
-		filters = lappend(filters, rinfo);
-	}
-	if (keys == NIL)
-	{
-		if (no_key != NULL)
-			pgjs_decline(info, "no equality key: %s", no_key);
-		else if (info->reason == NULL)
-		{
-			pgjs_decline(info, "no equality key");
-			info->lacks_key = true;
-		}
-		return false;
-	}
-	clauses->filter_cost = 0.0;
-	clauses->keys = pgjs_order_clauses(root, keys, &key_cost);
-	clauses->filters = pgjs_order_clauses(root, filters, &clauses->filter_cost);
-	return true;
-}
-
-/* ---- trees ---- */
-
-/*
- * The ways to join two trees: either side is hashed; and with several
- * participants, the hashed side goes to all of them, or both sides go where
- * the hash of their keys says.
- *
- *		broadcast:	build 1 -> N, probe stays		shuffle:	build N -> M, probe N -> M
- *
- * Writes the cheapest whose hash table fits to *best, and returns its cost;
- * without one returns infinity. *smallest becomes the smallest hash table's
- * bytes, when that is less.
- */
-static Cost
-cheapest_join(const RelOptInfo *joinrel, const JoinClauses *clauses, PgjsTree *left, PgjsTree *right, int workers,
-			  PgjsTree *best, double *smallest)
-{
-	static const uint32 exchanges[][2] = {
-		{PGJS_EXCHANGE_BROADCAST, PGJS_EXCHANGE_NONE},
-		{PGJS_EXCHANGE_HASH, PGJS_EXCHANGE_HASH},
-		{PGJS_EXCHANGE_NONE, PGJS_EXCHANGE_NONE},
-	};
-	int			first = workers > 0 ? 0 : 2;
-	int			last = workers > 0 ? 1 : 2;
-	double		budget = (double) get_hash_memory_limit();
-	Cost		best_total = get_float8_infinity();
-	PgjsCost	left_cost = pgjs_cost_tree(left, workers);
-	PgjsCost	right_cost = pgjs_cost_tree(right, workers);
-	PgjsTree	tree = {.kind = PGJS_TREE_JOIN};
-
-	tree.keys = clauses->keys;
-	tree.filters = clauses->filters;
-	tree.rows = joinrel->rows;
-	tree.width = joinrel->reltarget->width;
-	tree.workers = Max(left->workers, right->workers);
-	tree.row_cost = clauses->filter_cost * joinrel->rows;
-
-	for (int side = 0; side < 2; side++)
-	{
-		tree.build = side == 0 ? right : left;
-		tree.probe = side == 0 ? left : right;
-		for (int way = first; way <= last; way++)
-		{
-			PgjsCost	cost;
-			double		bytes;
-
-			tree.build_exchange = exchanges[way][0];
-			tree.probe_exchange = exchanges[way][1];
-			bytes = pgjs_hash_bytes(&tree, workers);
-			*smallest = Min(*smallest, bytes);
-			if (bytes > budget)
-				continue;
-			cost = pgjs_cost_join(&tree, side == 0 ? right_cost : left_cost, side == 0 ? left_cost : right_cost,
-								  workers);
-			if (cost.startup + cost.run < best_total)
-			{
-				best_total = cost.startup + cost.run;
-				*best = tree;
-			}
-		}
-	}
-	return best_total;
-}
-
-/* The workers that a tree with exchanges is costed for: one, where its tables alone are worth none. */
-static int
-costed_workers(const PgjsTree *tree)
-{
-	return Max(tree->workers, 1);
-}
-
-static PgjsTree *
-keep(const PgjsTree *tree)
-{
-	PgjsTree   *kept = palloc(sizeof(PgjsTree));
-
-	*kept = *tree;
-	return kept;
-}
-
-/* Joins the trees of two relations; true when the join's trees became cheaper or came to be. */
-static bool
-join_trees(RelOptInfo *joinrel, PgjsRelInfo *info, const PgjsRelInfo *left, const PgjsRelInfo *right,
-		   const JoinClauses *clauses)
-{
-	double		smallest = get_float8_infinity();
-	bool		better = false;
-	PgjsTree	tree;
-	Cost		total;
-
-	if (left->serial != NULL && right->serial != NULL)
-	{
-		total = cheapest_join(joinrel, clauses, left->serial, right->serial, 0, &tree, &smallest);
-		if (!isinf(total) && (info->serial == NULL || total < info->serial_total))
-		{
-			info->serial = keep(&tree);
-			info->serial_total = total;
-			better = true;
-		}
-	}
-	if (joinrel->consider_parallel && left->parallel != NULL && right->parallel != NULL)
-	{
-		int			workers = Max(costed_workers(left->parallel), costed_workers(right->parallel));
-
-		total = cheapest_join(joinrel, clauses, left->parallel, right->parallel, workers, &tree, &smallest);
-		if (!isinf(total) && (info->parallel == NULL || total < info->parallel_total))
-		{
-			info->parallel = keep(&tree);
-			info->parallel_total = total;
-			better = true;
-		}
-	}
-	if (info->serial == NULL && info->parallel == NULL && !isinf(smallest))
-		pgjs_decline(info, "estimated hash table of %.0f kB exceeds work_mem * hash_mem_multiplier (%.0f kB)",
-					 ceil(smallest / 1024.0), get_hash_memory_limit() / 1024.0);
-	return better;
 }
 
 /* ---- paths ---- */
@@ -324,10 +171,12 @@ postgres_total(const RelOptInfo *joinrel)
 }
 
 static PgjsPath *
-make_path(RelOptInfo *joinrel, PgjsTree *tree, int workers)
+make_path(PlannerInfo *root, RelOptInfo *joinrel, PgjsTree *tree, int workers)
 {
 	PgjsPath   *path = (PgjsPath *) newNode(sizeof(PgjsPath), T_CustomPath);
 	Path	   *base = &path->cpath.path;
+	QualCost	deferred;
+	ListCell   *lc;
 
 	base->pathtype = T_CustomScan;
 	base->parent = joinrel;
@@ -345,22 +194,44 @@ make_path(RelOptInfo *joinrel, PgjsTree *tree, int workers)
 	path->tree = tree;
 	path->target = joinrel->reltarget;
 	path->workers = workers;
+	/* Base relations keep their cheapest paths while the search goes on. */
+	foreach(lc, pgjs_leaf_relids(tree))
+		path->cpath.custom_paths = lappend(path->cpath.custom_paths,
+										   find_base_rel(root, lfirst_int(lc))->cheapest_total_path);
 	pgjs_cost_path(base, pgjs_cost_tree(tree, workers), tree->width, workers);
+	/* A subquery that waits till the end is run for all the rows that it would have kept from the joins below. */
+	cost_qual_eval(&deferred, tree->deferred, root);
+	base->startup_cost += deferred.startup;
+	base->total_cost += deferred.startup + deferred.per_tuple * tree->rows;
 	return path;
+}
+
+/* Does PostgreSQL's join above want what the tree cannot give? The trees above may do without. */
+static bool
+wants_hidden(PlannerInfo *root, RelOptInfo *joinrel)
+{
+	Relids		hidden = pgjs_hidden_relids(root, joinrel->relids);
+
+	return hidden != NULL && bms_overlap(pull_varnos(root, (Node *) joinrel->reltarget->exprs), hidden);
 }
 
 /* The cheaper of a relation's two trees as a path. */
 static PgjsPath *
-cheapest_path(RelOptInfo *joinrel, const PgjsRelInfo *info)
+cheapest_path(PlannerInfo *root, RelOptInfo *joinrel, PgjsRelInfo *info)
 {
 	PgjsPath   *serial = NULL;
 	PgjsPath   *parallel = NULL;
 
+	if (wants_hidden(root, joinrel))
+	{
+		pgjs_decline(info, "%s", PGJS_HIDDEN_REASON);
+		return NULL;
+	}
 	if (info->serial != NULL)
-		serial = make_path(joinrel, info->serial, 0);
+		serial = make_path(root, joinrel, info->serial, 0);
 	/* A tree with exchanges whose tables are worth no worker is there for the joins above. */
 	if (info->parallel != NULL && info->parallel->workers > 0)
-		parallel = make_path(joinrel, info->parallel, info->parallel->workers);
+		parallel = make_path(root, joinrel, info->parallel, info->parallel->workers);
 	if (serial == NULL || parallel == NULL)
 		return serial != NULL ? serial : parallel;
 	return parallel->cpath.path.total_cost < serial->cpath.path.total_cost ? parallel : serial;
@@ -368,9 +239,9 @@ cheapest_path(RelOptInfo *joinrel, const PgjsRelInfo *info)
 
 /* joinscan.min_cost = 0: nothing but JoinScan. Later pairs may have added PostgreSQL's paths again. */
 static void
-force_path(RelOptInfo *joinrel, PgjsRelInfo *info)
+force_path(PlannerInfo *root, RelOptInfo *joinrel, PgjsRelInfo *info)
 {
-	PgjsPath   *path = cheapest_path(joinrel, info);
+	PgjsPath   *path = cheapest_path(root, joinrel, info);
 
 	if (path == NULL)
 		return;
@@ -398,7 +269,7 @@ partial_floor(const PlannerInfo *root, const RelOptInfo *joinrel)
 
 /* Offers the relation's tree, again when a partial path has lowered the floor since. */
 static void
-offer_path(const PlannerInfo *root, RelOptInfo *joinrel, PgjsRelInfo *info, bool better)
+offer_path(PlannerInfo *root, RelOptInfo *joinrel, PgjsRelInfo *info, bool better)
 {
 	PgjsPath   *path;
 	Path	   *base;
@@ -407,7 +278,7 @@ offer_path(const PlannerInfo *root, RelOptInfo *joinrel, PgjsRelInfo *info, bool
 		return;
 	if (!better && (!info->offered || partial_floor(root, joinrel) >= info->offered_total))
 		return;
-	path = cheapest_path(joinrel, info);
+	path = cheapest_path(root, joinrel, info);
 	if (path == NULL)
 		return;
 	base = &path->cpath.path;
@@ -431,19 +302,23 @@ most_tables(void)
 
 /* Returns whether the pair made a tree of the join, or a cheaper one. */
 static bool
-consider_pair(PlannerInfo *root, RelOptInfo *joinrel, PgjsRelInfo *info, RelOptInfo *outerrel, RelOptInfo *innerrel,
-			  JoinType jointype, JoinPathExtraData *extra)
+consider_pair(const PgjsPair *pair, PgjsRelInfo *info)
 {
-	PgjsRelInfo *left;
-	PgjsRelInfo *right;
-	JoinClauses clauses;
+	PlannerInfo *root = pair->root;
+	RelOptInfo *outerrel = pair->outerrel;
+	RelOptInfo *innerrel = pair->innerrel;
+	PgjsRelInfo *outer;
+	PgjsRelInfo *inner;
 	const char *reason = level_refusal(root);
 
 	if (reason == NULL)
-		reason = type_refusal(jointype, extra);
+		reason = type_refusal(pair->jointype);
 	if (reason == NULL)
-		reason = rel_refusal(joinrel);
-	if (reason == NULL && bms_num_members(joinrel->relids) > most_tables())
+		reason = rel_refusal(pair->joinrel);
+	/* There PostgreSQL raises 0A000: no condition is one to merge or hash by. */
+	if (reason == NULL && pair->jointype == JOIN_FULL && pair->joinrel->pathlist == NIL)
+		reason = "PostgreSQL itself cannot do this FULL JOIN";
+	if (reason == NULL && bms_num_members(pair->joinrel->relids) > most_tables())
 		reason = "so many tables need a larger stack (ulimit -s)";
 	if (reason != NULL)
 	{
@@ -451,27 +326,26 @@ consider_pair(PlannerInfo *root, RelOptInfo *joinrel, PgjsRelInfo *info, RelOptI
 		return false;
 	}
 
-	/* The search asks about each pair in both orders; here they are one. */
+	/* The search asks about most pairs in both orders; here they are one. */
 	if (info->outer == innerrel && info->inner == outerrel)
 		return false;
 	info->outer = outerrel;
 	info->inner = innerrel;
 
-	left = IS_SIMPLE_REL(outerrel) ? pgjs_leaf(root, outerrel) : pgjs_relinfo(outerrel);
-	right = IS_SIMPLE_REL(innerrel) ? pgjs_leaf(root, innerrel) : pgjs_relinfo(innerrel);
-	if (left == NULL || right == NULL)
+	outer = IS_SIMPLE_REL(outerrel) ? pgjs_leaf(root, outerrel) : pgjs_relinfo(root, outerrel);
+	inner = IS_SIMPLE_REL(innerrel) ? pgjs_leaf(root, innerrel) : pgjs_relinfo(root, innerrel);
+	if (outer == NULL || inner == NULL)
 		return false;
-	if ((left->serial == NULL || right->serial == NULL) && (left->parallel == NULL || right->parallel == NULL))
+	if ((outer->serial == NULL || inner->serial == NULL) && (outer->parallel == NULL || inner->parallel == NULL))
 		return false;			/* they have their own reason */
-	if (!split_clauses(root, info, outerrel, innerrel, extra->restrictlist, &clauses))
-		return false;
-	return join_trees(joinrel, info, left, right, &clauses);
+	return pgjs_join_trees(pair, info, outer, inner);
 }
 
 static void
 join_hook(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptInfo *innerrel,
 		  JoinType jointype, JoinPathExtraData *extra)
 {
+	PgjsPair	pair = {root, joinrel, outerrel, innerrel, jointype, extra->restrictlist};
 	PgjsRelInfo *info;
 	MemoryContext old;
 	bool		better;
@@ -481,17 +355,17 @@ join_hook(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptIn
 	/* The joins of partitions with partitions have no trees; the partitioned tables have the reason. */
 	if (!pgjs_enabled || joinrel->reloptkind != RELOPT_JOINREL)
 		return;
-	info = pgjs_relinfo(joinrel);
+	info = pgjs_relinfo(root, joinrel);
 	if (info == NULL)
-		info = pgjs_relinfo_make(joinrel);
+		info = pgjs_relinfo_make(root, joinrel);
 	if (info == NULL)
 		return;
 
 	info->postgres_total = Min(info->postgres_total, postgres_total(joinrel));
 	old = MemoryContextSwitchTo(GetMemoryChunkContext(joinrel));
-	better = consider_pair(root, joinrel, info, outerrel, innerrel, jointype, extra);
+	better = consider_pair(&pair, info);
 	if (pgjs_min_cost == 0.0)
-		force_path(joinrel, info);
+		force_path(root, joinrel, info);
 	else
 		offer_path(root, joinrel, info, better);
 	MemoryContextSwitchTo(old);
@@ -502,7 +376,7 @@ upper_hook(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel, Re
 {
 	if (previous_upper_hook)
 		previous_upper_hook(root, stage, input_rel, output_rel, extra);
-	if (stage == UPPERREL_FINAL && pgjs_enabled && pgjs_explain_decline)
+	if (stage == UPPERREL_FINAL && pgjs_enabled && pgjs_wants_reasons())
 		pgjs_report_declines(root);
 }
 

@@ -38,7 +38,9 @@
 #define PGJS_KEY_WAL_USAGE		UINT64CONST(8)
 #define PGJS_KEY_OPERATORS		UINT64CONST(9)
 #define PGJS_KEY_STREAM_METRICS UINT64CONST(10)
-#define PGJS_NKEYS				10
+#define PGJS_KEY_EXPRESSIONS	UINT64CONST(11) /* the last two only with calls */
+#define PGJS_KEY_COLUMNS		UINT64CONST(12)
+#define PGJS_NKEYS				12
 
 /*
  * Workers may run before LaunchParallelWorkers returns, when nobody knows yet
@@ -49,7 +51,7 @@
  */
 typedef struct PgjsShared
 {
-	/* What all participants share: not participant, participants, output. hash_memory is set before the publication. */
+	/* What all participants share: not participant, participants. hash_memory is set before the publication. */
 	PgjsSessionConfig sh_config;
 	PgjsQueueLayout sh_layout;
 	uint64		sh_query_id;
@@ -57,6 +59,8 @@ typedef struct PgjsShared
 	uint32		sh_nscans;
 	uint32		sh_nstreams;
 	uint32		sh_noperators;
+	uint32		sh_ncalls;		/* evaluations by PostgreSQL in the plan */
+	uint32		sh_ncolumns;
 	pg_atomic_uint32 sh_participants;	/* leader included; 0 before the publication, constant after it */
 	ConditionVariable sh_published;
 } PgjsShared;

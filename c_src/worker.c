@@ -29,6 +29,8 @@
 typedef struct Worker
 {
 	PgjsHostState host;
+	PgjsExpressions expressions;
+	PgjsCalls  *calls;
 	PgjsSession *session;
 	Relation   *relations;		/* host.nscans of them */
 	MemoryContextCallback on_reset;
@@ -106,7 +108,9 @@ serve(Worker *worker)
 
 			pgjs_raise(&worker->host.parked, &error);
 		}
-		if (turn == PGJS_TURN_READY || turn == PGJS_TURN_CALL)
+		if (turn == PGJS_TURN_CALL)
+			pgjs_call(worker->calls, &worker->host, worker->session);
+		if (turn == PGJS_TURN_READY)
 			elog(ERROR, "unexpected result %d of a turn in a worker", turn);
 	} while (turn != PGJS_TURN_DONE);
 }
@@ -165,11 +169,20 @@ pgjs_worker_main(dsm_segment *seg, shm_toc *toc)
 											 &shared->sh_layout,
 											 shm_toc_lookup(toc, PGJS_KEY_STREAMS, false),
 											 self, participants, seg, NULL);
+	if (shared->sh_ncalls > 0)
+	{
+		worker->expressions.text = shm_toc_lookup(toc, PGJS_KEY_EXPRESSIONS, false);
+		worker->expressions.columns = shm_toc_lookup(toc, PGJS_KEY_COLUMNS, false);
+		worker->expressions.ncolumns = shared->sh_ncolumns;
+		worker->expressions.ncalls = shared->sh_ncalls;
+	}
+	worker->calls = pgjs_calls_create(&worker->expressions, NIL, NULL);
 	begin_session(worker, toc, shared, self, participants);
 
 	serve(worker);
 
 	worker->host.closed = true;
+	pgjs_calls_end(worker->calls);
 	write_results(worker, toc, shared);
 
 	/* Detach before the segment goes: peers read that as the end, not as a loss. */

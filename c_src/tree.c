@@ -1,0 +1,416 @@
+/*
+ * tree.c
+ *		The join of two trees: which clauses do what, which side is built, how
+ *		rows move between participants.
+ *
+ * What a pair is joined by, sorted:
+ *
+ *		keys		equalities of native expressions, hashed
+ *		conditions	the rest of what makes two rows match
+ *		filters		conditions on joined rows: of an outer join, what stands in WHERE
+ *		deferred	what only PostgreSQL above the whole plan can evaluate
+ *		results		PlaceHolderVars that get their value here
+ */
+#include "pg_joinscan.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/placeholder.h"
+#include "optimizer/restrictinfo.h"
+#include "utils/float.h"
+
+typedef struct JoinClauses
+{
+	List	   *keys;
+	List	   *conditions;
+	List	   *filters;
+	List	   *results;
+	List	   *deferred;
+	double		kept;			/* by the deferred ones */
+	Cost		cost;			/* of conditions, filters and results, a row */
+	bool		parallel_safe;
+	bool		probe_keeps;	/* only the probe side's rows may come without a match: a condition is PostgreSQL's */
+} JoinClauses;
+
+/* ---- clauses ---- */
+
+/* Is `rinfo` an equality between an expression of one side and one of the other? */
+static bool
+splits(const RestrictInfo *rinfo, const PgjsPair *pair)
+{
+	const RelOptInfo *outerrel = pair->outerrel;
+	const RelOptInfo *innerrel = pair->innerrel;
+
+	if (!rinfo->can_join || !OidIsValid(rinfo->hashjoinoperator) || !is_opclause(rinfo->clause))
+		return false;
+	return (bms_is_subset(rinfo->left_relids, outerrel->relids) &&
+			bms_is_subset(rinfo->right_relids, innerrel->relids)) ||
+		(bms_is_subset(rinfo->left_relids, innerrel->relids) &&
+		 bms_is_subset(rinfo->right_relids, outerrel->relids));
+}
+
+/*
+ * The tables of `relids` whose rows end in a semi-join there: their columns are
+ * no more to be had above it. PostgreSQL's own semi-joins do give those of the
+ * row that matched, and a condition derived from equal columns may take one of
+ * them: c.k = b.k, where a.k = b.k was the semi-join's and c.k = a.k the query's.
+ */
+Relids
+pgjs_hidden_relids(const PlannerInfo *root, Relids relids)
+{
+	Relids		hidden = NULL;
+	ListCell   *lc;
+
+	foreach(lc, root->join_info_list)
+	{
+		SpecialJoinInfo *join = lfirst_node(SpecialJoinInfo, lc);
+
+		if (join->jointype == JOIN_SEMI && bms_is_subset(join->min_lefthand, relids) &&
+			bms_is_subset(join->syn_righthand, relids))
+			hidden = bms_add_members(hidden, join->syn_righthand);
+	}
+	return hidden;
+}
+
+/* Clauses of this pair that PostgreSQL has to evaluate above the plan: until then more rows go on. */
+static bool
+defer(const PgjsPair *pair, PgjsRelInfo *info, RestrictInfo *rinfo, const char *reason, List **deferred)
+{
+	/* Evaluated for the rows of the whole query level alone: how often is a volatile function's own affair. */
+	if (contain_volatile_functions((Node *) rinfo->clause) &&
+		!bms_equal(pair->joinrel->relids, pair->root->all_baserels))
+	{
+		pgjs_decline(info, "%s", reason);
+		return false;
+	}
+	*deferred = lappend(*deferred, rinfo);
+	return true;
+}
+
+/* The PlaceHolderVars that are to be had from this join on. False, with a reason kept, where the plan cannot. */
+static bool
+find_results(const PgjsPair *pair, PgjsRelInfo *info, JoinClauses *clauses)
+{
+	ListCell   *lc;
+
+	foreach(lc, pair->joinrel->reltarget->exprs)
+	{
+		PlaceHolderVar *phv = lfirst(lc);
+		Relids		relids;
+		const char *reason = NULL;
+
+		if (!IsA(phv, PlaceHolderVar))
+			continue;
+		relids = find_placeholder_info(pair->root, phv, false)->ph_eval_at;
+		if (bms_is_subset(relids, pair->outerrel->relids) || bms_is_subset(relids, pair->innerrel->relids))
+			continue;
+		reason = pgjs_column_refusal((Node *) phv);
+		if (reason == NULL && pgjs_expr_rung(pair->root, (Node *) phv->phexpr, &reason) > PGJS_RUNG_POSTGRES)
+		{
+			pgjs_decline(info, "%s", reason);
+			return false;
+		}
+		if (reason != NULL)
+		{
+			pgjs_decline(info, "%s", reason);
+			return false;
+		}
+		clauses->results = lappend(clauses->results, phv);
+		clauses->cost += pgjs_cost_clause(cpu_operator_cost, PGJS_RUNG_POSTGRES);
+		clauses->parallel_safe &= is_parallel_safe(pair->root, (Node *) phv->phexpr);
+	}
+	return true;
+}
+
+/*
+ * Sorts the pair's clauses; false, with a reason kept, when the plan cannot
+ * hold them. `on_deferred`: clauses from below wait until above the plan, so
+ * that those here meet rows that they would not meet in PostgreSQL.
+ */
+static bool
+split_clauses(const PgjsPair *pair, bool on_deferred, PgjsRelInfo *info, JoinClauses *clauses)
+{
+	PlannerInfo *root = pair->root;
+	bool		inner = pair->jointype == JOIN_INNER;
+	Relids		hidden = bms_join(pgjs_hidden_relids(root, pair->outerrel->relids),
+								  pgjs_hidden_relids(root, pair->innerrel->relids));
+	List	   *keys = NIL;
+	List	   *conditions = NIL;
+	List	   *filters = NIL;
+	List	   *deferred = NIL;
+	const char *foreign = NULL;
+	Cost		unused = 0.0;
+	ListCell   *lc;
+
+	memset(clauses, 0, sizeof(*clauses));
+	clauses->parallel_safe = true;
+	foreach(lc, pair->restrictlist)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
+		/* The conditions of a semi-join look like those of WHERE. */
+		bool		matches = !IS_OUTER_JOIN(pair->jointype) ||
+			!RINFO_IS_PUSHED_DOWN(rinfo, pair->joinrel->relids);
+		const char *reason;
+		PgjsRung	rung;
+
+		if (rinfo->pseudoconstant)
+		{
+			pgjs_decline(info, "a condition without table columns is not supported");
+			return false;
+		}
+		if (bms_overlap(rinfo->clause_relids, hidden))
+		{
+			pgjs_decline(info, "%s", PGJS_HIDDEN_REASON);
+			return false;
+		}
+		clauses->parallel_safe &= is_parallel_safe(root, (Node *) rinfo->clause);
+		if (matches && splits(rinfo, pair) && pgjs_key_refusal(root, rinfo) == NULL)
+		{
+			keys = lappend(keys, rinfo);
+			continue;
+		}
+		if (on_deferred && !pgjs_clause_is_harmless(root, rinfo))
+		{
+			pgjs_decline(info, "a condition that may raise an error comes after a subquery's");
+			return false;
+		}
+		rung = pgjs_clause_rung(root, rinfo, &reason);
+		if (rung == PGJS_RUNG_NONE || (rung == PGJS_RUNG_ABOVE && matches && !inner))
+		{
+			pgjs_decline(info, "%s", reason);
+			return false;
+		}
+		if (rung == PGJS_RUNG_POSTGRES && matches && !inner)
+		{
+			clauses->probe_keeps = true;
+			foreign = reason;
+		}
+		if (rung == PGJS_RUNG_ABOVE)
+		{
+			if (!defer(pair, info, rinfo, reason, &deferred))
+				return false;
+		}
+		else if (matches)
+			conditions = lappend(conditions, rinfo);
+		else
+			filters = lappend(filters, rinfo);
+	}
+	if (clauses->probe_keeps && (keys == NIL || pair->jointype == JOIN_FULL))
+	{
+		pgjs_decline(info, "in the condition of an outer join or semi-join without keys, %s", foreign);
+		return false;
+	}
+	clauses->keys = pgjs_order_clauses(root, keys, &unused);
+	clauses->conditions = pgjs_order_clauses(root, conditions, &clauses->cost);
+	clauses->filters = pgjs_order_clauses(root, filters, &clauses->cost);
+	clauses->deferred = pgjs_order_clauses(root, deferred, &unused);
+	clauses->kept = deferred == NIL ? 1.0 : clauselist_selectivity(root, deferred, 0, JOIN_INNER, NULL);
+	if (!find_results(pair, info, clauses))
+		return false;
+	if (on_deferred && clauses->results != NIL)
+	{
+		pgjs_decline(info, "an expression that may raise an error comes after a subquery's condition");
+		return false;
+	}
+	return true;
+}
+
+/* ---- ways to join ---- */
+
+/* PGJS_JOIN_* for the pair, when its inner side is built, or else its outer one. */
+static uint32
+join_type(JoinType jointype, bool inner_builds)
+{
+	switch (jointype)
+	{
+		case JOIN_LEFT:
+			return inner_builds ? PGJS_JOIN_PROBE_OUTER : PGJS_JOIN_BUILD_OUTER;
+		case JOIN_RIGHT:
+			return inner_builds ? PGJS_JOIN_BUILD_OUTER : PGJS_JOIN_PROBE_OUTER;
+		case JOIN_FULL:
+			return PGJS_JOIN_FULL;
+		case JOIN_SEMI:
+			return inner_builds ? PGJS_JOIN_PROBE_SEMI : PGJS_JOIN_BUILD_SEMI;
+		case JOIN_ANTI:
+			return inner_builds ? PGJS_JOIN_PROBE_ANTI : PGJS_JOIN_BUILD_ANTI;
+		default:
+			return PGJS_JOIN_INNER;
+	}
+}
+
+/* Are the rows that may come without a match, or once, the probe side's? */
+static bool
+probe_keeps(uint32 type)
+{
+	return type == PGJS_JOIN_PROBE_OUTER || type == PGJS_JOIN_PROBE_SEMI || type == PGJS_JOIN_PROBE_ANTI;
+}
+
+/* A build side that all participants have whole must not give rows of its own: it would give them once in each. */
+static bool
+can_broadcast(uint32 type)
+{
+	return type == PGJS_JOIN_INNER || probe_keeps(type);
+}
+
+/*
+ * May clauses of this side wait until after the join? Where the side's rows
+ * come out as they are or not at all: dropping them before or after is the same.
+ */
+static bool
+can_defer(JoinType jointype, bool outer)
+{
+	switch (jointype)
+	{
+		case JOIN_INNER:
+			return true;
+		case JOIN_LEFT:
+		case JOIN_SEMI:
+		case JOIN_ANTI:
+			return outer;
+		case JOIN_RIGHT:
+			return !outer;
+		default:
+			return false;
+	}
+}
+
+/*
+ * Either side is built; and with several participants the built side goes to
+ * all of them, or both sides go where the hash of their keys says.
+ *
+ *		broadcast:	build 1 -> N, probe stays		shuffle:	build N -> M, probe N -> M
+ *
+ * Writes the cheapest whose table fits to *best, and returns its cost;
+ * without one returns infinity. *smallest becomes the smallest table's bytes,
+ * when that is less.
+ */
+static Cost
+cheapest_join(const PgjsPair *pair, const JoinClauses *clauses, PgjsTree *outer, PgjsTree *inner, int workers,
+			  PgjsTree *best, double *smallest)
+{
+	static const uint32 exchanges[][2] = {
+		{PGJS_EXCHANGE_BROADCAST, PGJS_EXCHANGE_NONE},
+		{PGJS_EXCHANGE_HASH, PGJS_EXCHANGE_HASH},
+		{PGJS_EXCHANGE_NONE, PGJS_EXCHANGE_NONE},
+	};
+	int			first = workers > 0 ? 0 : 2;
+	int			last = workers > 0 ? 1 : 2;
+	double		budget = (double) get_hash_memory_limit();
+	Cost		best_total = get_float8_infinity();
+	PgjsCost	outer_cost = pgjs_cost_tree(outer, workers);
+	PgjsCost	inner_cost = pgjs_cost_tree(inner, workers);
+	PgjsTree	tree = {.kind = PGJS_TREE_JOIN};
+
+	tree.keys = clauses->keys;
+	tree.conditions = clauses->conditions;
+	tree.filters = clauses->filters;
+	tree.results = clauses->results;
+	tree.deferred = list_concat_copy(list_concat_copy(outer->deferred, inner->deferred), clauses->deferred);
+	tree.kept = Max(outer->kept * inner->kept * clauses->kept, 1e-6);
+	tree.rows = pair->joinrel->rows / tree.kept;
+	tree.width = pair->joinrel->reltarget->width;
+	tree.workers = Max(outer->workers, inner->workers);
+	tree.row_cost = clauses->cost * tree.rows;
+
+	for (int side = 0; side < 2; side++)
+	{
+		tree.join_type = join_type(pair->jointype, side == 0);
+		if (clauses->probe_keeps && !probe_keeps(tree.join_type))
+			continue;
+		tree.build = side == 0 ? inner : outer;
+		tree.probe = side == 0 ? outer : inner;
+		for (int way = first; way <= last; way++)
+		{
+			PgjsCost	cost;
+			double		bytes;
+
+			if (way == 0 && !can_broadcast(tree.join_type))
+				continue;
+			if (way == 1 && tree.keys == NIL)
+				continue;
+			tree.build_exchange = exchanges[way][0];
+			tree.probe_exchange = exchanges[way][1];
+			bytes = pgjs_hash_bytes(&tree, workers);
+			*smallest = Min(*smallest, bytes);
+			if (bytes > budget)
+				continue;
+			cost = pgjs_cost_join(&tree, side == 0 ? inner_cost : outer_cost, side == 0 ? outer_cost : inner_cost,
+								  workers);
+			if (cost.startup + cost.run < best_total)
+			{
+				best_total = cost.startup + cost.run;
+				*best = tree;
+			}
+		}
+	}
+	return best_total;
+}
+
+/* The workers that a tree with exchanges is costed for: one, where its tables alone are worth none. */
+static int
+costed_workers(const PgjsTree *tree)
+{
+	return Max(tree->workers, 1);
+}
+
+/* Keeps a tree if it is the cheapest so far. */
+static bool
+keep_cheaper(const PgjsTree *tree, Cost total, PgjsTree **kept, Cost *kept_total)
+{
+	if (isinf(total) || (*kept != NULL && total >= *kept_total))
+		return false;
+	*kept = palloc(sizeof(PgjsTree));
+	**kept = *tree;
+	*kept_total = total;
+	return true;
+}
+
+bool
+pgjs_join_trees(const PgjsPair *pair, PgjsRelInfo *info, const PgjsRelInfo *outer, const PgjsRelInfo *inner)
+{
+	double		smallest = get_float8_infinity();
+	bool		better = false;
+	bool		on_deferred = false;
+	JoinClauses clauses;
+	PgjsTree	tree;
+	Cost		total;
+
+	/* Both trees of a relation defer the same clauses. */
+	for (int side = 0; side < 2; side++)
+	{
+		const PgjsRelInfo *from = side == 0 ? outer : inner;
+		const PgjsTree *any = from->serial != NULL ? from->serial : from->parallel;
+
+		on_deferred |= any->deferred != NIL;
+		if (any->deferred != NIL && !can_defer(pair->jointype, side == 0))
+		{
+			pgjs_decline(info, "a condition below this kind of join cannot wait until after it");
+			return false;
+		}
+	}
+
+	if (!split_clauses(pair, on_deferred, info, &clauses))
+		return false;
+
+	if (outer->serial != NULL && inner->serial != NULL)
+	{
+		total = cheapest_join(pair, &clauses, outer->serial, inner->serial, 0, &tree, &smallest);
+		better |= keep_cheaper(&tree, total, &info->serial, &info->serial_total);
+	}
+	if (pair->root->glob->parallelModeOK && clauses.parallel_safe && outer->parallel != NULL && inner->parallel != NULL)
+	{
+		int			workers = Max(costed_workers(outer->parallel), costed_workers(inner->parallel));
+
+		total = cheapest_join(pair, &clauses, outer->parallel, inner->parallel, workers, &tree, &smallest);
+		better |= keep_cheaper(&tree, total, &info->parallel, &info->parallel_total);
+	}
+	if (info->serial == NULL && info->parallel == NULL && !isinf(smallest))
+		pgjs_decline(info, "estimated hash table of %.0f kB exceeds work_mem * hash_mem_multiplier (%.0f kB)",
+					 ceil(smallest / 1024.0), get_hash_memory_limit() / 1024.0);
+	return better;
+}
