@@ -1,8 +1,10 @@
-//! `joinscan-bench`: TPC-H rows for COPY, and the measuring driver behind `make demo` and `make bench`.
+//! `joinscan-bench`: TPC-H rows for COPY, and the measuring driver behind `make demo` and `make bench`,
+//! and the random queries of `make fuzz`.
 //!
 //! It speaks to the server through `psql` child processes, so it needs no client library: the connection comes from
 //! libpq's environment (PGHOST, PGPORT, PGUSER, PGDATABASE).
 
+mod fuzz;
 mod measure;
 mod queries;
 mod report;
@@ -35,6 +37,8 @@ enum Command {
     Demo(Runs),
     /// Measure PostgreSQL serial, PostgreSQL parallel and JoinScan, interleaved
     Run(Runs),
+    /// Random join queries with JoinScan off and on
+    Fuzz(fuzz::Fuzz),
 }
 
 #[derive(Args)]
@@ -64,10 +68,11 @@ fn main() -> ExitCode {
         Command::Tpch { sf, table } => tpch::write(table, sf).map(|()| true),
         Command::Demo(runs) => measure::demo(&runs),
         Command::Run(runs) => measure::run(&runs),
+        Command::Fuzz(args) => fuzz::run(&args),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1), // some rows differ; the report says which
+        Ok(false) => ExitCode::from(1), // something differs; the report says what
         Err(error) => {
             eprintln!("joinscan-bench: {error}");
             ExitCode::from(2)
