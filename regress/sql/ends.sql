@@ -86,13 +86,13 @@ begin
 end $$;
 select workers_left();
 
+create table fan as select 1 as k, i as v from generate_series(1, 100000) i;
+analyze fan;
 -- out of time: 24,000 rows meet 480 partners each
 set statement_timeout = 100;
 \set VERBOSITY sqlstate
 select count(*) from line l join line m on l.quantity = m.quantity join line n on m.quantity = n.quantity;
 -- and where a condition over both sides lets nothing through: billions of pairs, and no row that would end a poll
-create table fan as select 1 as k, i as v from generate_series(1, 100000) i;
-analyze fan;
 set work_mem = '64MB';
 select plan_has_joinscan('select count(*) from fan a join fan b on a.k = b.k and a.v < -b.v') as join_filter;
 select count(*) from fan a join fan b on a.k = b.k and a.v < -b.v;
@@ -122,11 +122,12 @@ reset plan_cache_mode;
 reset work_mem;
 reset hash_mem_multiplier;
 
--- out of memory: three columns that say the same look like few rows to the planner
+-- out of memory, also beyond the slack: three columns that say the same look like few rows to the planner, and text that
+-- is compressed like little of it
 create table correlated as
-    select i, i % 20 as a, i % 20 as b, i % 20 as c, repeat(md5(i::text), 5) as t from generate_series(1, 60000) i;
+    select i, i % 2 as a, i % 2 as b, i % 2 as c, repeat(md5(i::text), 80) as t from generate_series(1, 90000) i;
 analyze correlated;
-set work_mem = '64kB';
+set work_mem = '4MB';
 set hash_mem_multiplier = 1;
 \set VERBOSITY sqlstate
 select count(l.t), count(r.t) from correlated l join correlated r on l.i = r.i where r.a = 1 and r.b = 1 and r.c = 1;
@@ -138,7 +139,9 @@ reset work_mem;
 reset hash_mem_multiplier;
 select workers_left();
 -- with memory enough the same query runs
+set work_mem = '256MB';
 select count(l.t), count(r.t) from correlated l join correlated r on l.i = r.i where r.a = 1 and r.b = 1 and r.c = 1;
+reset work_mem;
 
 -- one query in another: a function that joins, called by a join; twice in one query
 create function nested(int) returns bigint language plpgsql as $$

@@ -98,6 +98,91 @@ begin
     end loop;
 end $$;
 
+-- What a query comes to, when that is the same without JoinScan, with the leader alone, and with two workers: how many
+-- rows, or the error. For queries that JoinScan may take or not.
+create function agrees(query text) returns text language plpgsql as $$
+declare
+    digest text := digest_of(query);
+    n bigint;
+    s numeric;
+    got text;
+    expected text;
+begin
+    for i in 0 .. 2 loop
+        perform set_config('joinscan.enabled', case when i = 0 then 'off' else 'on' end, true);
+        perform set_config('max_parallel_workers_per_gather', case when i = 2 then '2' else '0' end, true);
+        begin
+            execute digest into n, s;
+            got := format('%s rows, digest %s', n, s);
+        exception when others then
+            got := sqlstate || ': ' || sqlerrm;
+        end;
+        expected := coalesce(expected, got);
+        if got <> expected then
+            return format('DIFFERENT: %s; with JoinScan and %s workers: %s', expected, i * 2 - 2, got);
+        end if;
+    end loop;
+    return split_part(expected, ', digest', 1);
+end $$;
+
+-- The same for a statement that is no query and so cannot stand in FROM, as EXECUTE and FETCH: its rows in any order.
+create function rows_of(statement text, out rows bigint, out digest numeric) language plpgsql as $$
+declare
+    r record;
+begin
+    rows := 0;
+    digest := 0;
+    for r in execute statement loop
+        rows := rows + 1;
+        digest := digest + hashtextextended(r::text, 0);
+    end loop;
+end $$;
+
+-- A prepared query with each list of arguments: off and on, with custom plans, generic ones, and PostgreSQL's choice.
+create function prepared_agrees(types text, query text, variadic arguments text[]) returns text language plpgsql as $$
+declare
+    argument text;
+    got text;
+    expected text;
+    sums text;
+    expected_sums text;
+    answer record;
+begin
+    foreach got in array array['off', 'on'] loop
+        perform set_config('joinscan.enabled', got, true);
+        for i in 0 .. 2 loop
+            perform set_config('plan_cache_mode', (array['force_custom_plan', 'force_generic_plan', 'auto'])[i + 1], true);
+            execute format('prepare pgjs_prepared %s as %s', types, query);
+            got := '';
+            sums := '';
+            -- of its own accord PostgreSQL turns to generic plans after five executions
+            for round in 0 .. i / 2 * (6 / cardinality(arguments)) loop
+                got := '';
+                sums := '';
+                foreach argument in array arguments loop
+                    begin
+                        answer := rows_of(format('execute pgjs_prepared (%s)', argument));
+                        got := got || ' ' || answer.rows;
+                        sums := sums || ' ' || answer.digest;
+                    exception when others then
+                        got := got || ' ' || sqlstate;
+                    end;
+                end loop;
+                expected := coalesce(expected, got);
+                expected_sums := coalesce(expected_sums, sums);
+                if got <> expected or sums <> expected_sums then
+                    deallocate pgjs_prepared;
+                    return format('DIFFERENT: %s; JoinScan %s, %s: %s', expected, current_setting('joinscan.enabled'),
+                        current_setting('plan_cache_mode'), case when got = expected then 'other values' else got end);
+                end if;
+            end loop;
+            deallocate pgjs_prepared;
+        end loop;
+    end loop;
+    perform set_config('plan_cache_mode', 'auto', true);
+    return 'rows:' || expected;
+end $$;
+
 -- ---- tables: a small shop ----
 
 create table region (id int primary key, name text not null);
