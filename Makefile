@@ -2,7 +2,9 @@
 #
 #   make demo        two engines on TPC-H in a private PostgreSQL (SF=0.1); installs what is missing
 #   make check       every test: format, lints, cargo test, pg_regress, isolation, TAP
+#   make check-postgres   PostgreSQL's own regression scripts, with JoinScan off and on, compared
 #   make bench       medians at SF=1
+#   make fuzz        random queries, JoinScan off and on (SEED=n SECONDS=60 QUERIES=n)
 #   make psql        a shell on the private PostgreSQL; make demo-stop ends it
 #
 #   make && sudo make install PG_CONFIG=…        for a server of your own
@@ -12,7 +14,7 @@
 #
 # The first group runs scripts/ and needs no PGXS: scripts/setup brings it. The rest needs PGXS.
 
-SCRIPT_GOALS = demo demo-stop psql check bench setup
+SCRIPT_GOALS = demo demo-stop psql check check-postgres bench fuzz setup
 GOALS = $(or $(MAKECMDGOALS),all)
 
 # The pg_config on the PATH when it is of a supported version, else Debian's for 15.
@@ -67,7 +69,8 @@ SHLIB_LINK = $(RUST_LIB) -Wl,--exclude-libs,ALL -Wl,--version-script=c_src/expor
 # ---- tests against a running server ----
 
 # setup makes the tables that the others read, and the settings that force JoinScan.
-REGRESS = setup basic types expressions decline params ends explain settings
+REGRESS = setup basic joins types expressions calls leaves found decline params ends explain settings verify \
+	parameters transactions permissions
 REGRESS_OPTS = --inputdir=regress --outputdir=regress
 ISOLATION = uncommitted own_changes repeatable_read serializable
 ISOLATION_OPTS = --inputdir=regress --outputdir=regress/output_iso
@@ -121,7 +124,7 @@ lint-c:
 		$(COMPILE.c) $(CFLAGS_SL) -Werror $$file -o /dev/null; \
 	done
 
-# Three names leave the library, and no others.
+# What PostgreSQL looks up by name leaves the library, and nothing else.
 exports: pg_joinscan.so
 	scripts/check-exports pg_joinscan.so
 
@@ -146,6 +149,12 @@ psql:
 	@scripts/cluster psql
 bench:
 	@scripts/bench
+# bash has a SECONDS of its own, so the script gets another name.
+fuzz:
+	@FUZZ_SECONDS="$(SECONDS)" SEED="$(SEED)" QUERIES="$(QUERIES)" FIRST="$(FIRST)" VERBOSE="$(VERBOSE)" STRICT="$(STRICT)" \
+		scripts/fuzz
+check-postgres:
+	@scripts/postgres-regress
 # PGXS has a `check` of its own, and make warns about a second one: ours is there only when it is asked for.
 ifneq ($(filter check,$(GOALS)),)
 check:
