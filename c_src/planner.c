@@ -72,15 +72,40 @@ find_level_refusal(PlannerInfo *root)
 	return NULL;
 }
 
-/* The answer for one query level, which the search asks for with each pair. */
+/*
+ * Can no plan of this level cost as much as joinscan.min_cost? Reading every
+ * table and looking at every combination of their rows is the most.
+ */
+static bool
+is_small(PlannerInfo *root)
+{
+	Cost		total = 0.0;
+	double		combinations = 1.0;
+
+	for (int i = 1; i < root->simple_rel_array_size; i++)
+	{
+		RelOptInfo *rel = root->simple_rel_array[i];
+
+		if (rel == NULL || rel->reloptkind != RELOPT_BASEREL)
+			continue;
+		if (rel->cheapest_total_path == NULL)
+			return false;
+		total += rel->cheapest_total_path->total_cost;
+		combinations *= Max(rel->rows, 1.0);
+	}
+	return total + combinations * cpu_tuple_cost < pgjs_min_cost;
+}
+
+/* The answers for one query level, which the search asks for with each pair. */
 typedef struct Level
 {
 	const PlannerInfo *root;
 	const char *reason;
+	bool		small;
 } Level;
 
-static const char *
-level_refusal(PlannerInfo *root)
+static const Level *
+find_level(PlannerInfo *root)
 {
 	PgjsPlanning *planning = pgjs_planning(root);
 	MemoryContext old;
@@ -91,15 +116,16 @@ level_refusal(PlannerInfo *root)
 	{
 		level = lfirst(lc);
 		if (level->root == root)
-			return level->reason;
+			return level;
 	}
 	old = MemoryContextSwitchTo(planning->cxt);
 	level = palloc(sizeof(Level));
 	level->root = root;
 	level->reason = find_level_refusal(root);
+	level->small = is_small(root);
 	planning->levels = lappend(planning->levels, level);
 	MemoryContextSwitchTo(old);
-	return level->reason;
+	return level;
 }
 
 static const char *
@@ -309,7 +335,7 @@ consider_pair(const PgjsPair *pair, PgjsRelInfo *info)
 	RelOptInfo *innerrel = pair->innerrel;
 	PgjsRelInfo *outer;
 	PgjsRelInfo *inner;
-	const char *reason = level_refusal(root);
+	const char *reason = find_level(root)->reason;
 
 	if (reason == NULL)
 		reason = type_refusal(pair->jointype);
@@ -354,6 +380,9 @@ join_hook(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptIn
 		previous_join_hook(root, joinrel, outerrel, innerrel, jointype, extra);
 	/* The joins of partitions with partitions have no trees; the partitioned tables have the reason. */
 	if (!pgjs_enabled || joinrel->reloptkind != RELOPT_JOINREL)
+		return;
+	/* Nothing will be offered: spare the search, unless somebody asks why. */
+	if (find_level(root)->small && !pgjs_wants_reasons())
 		return;
 	info = pgjs_relinfo(root, joinrel);
 	if (info == NULL)
