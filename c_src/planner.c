@@ -248,6 +248,8 @@ cheapest_path(PlannerInfo *root, RelOptInfo *joinrel, PgjsRelInfo *info)
 	PgjsPath   *serial = NULL;
 	PgjsPath   *parallel = NULL;
 
+	if (info->serial == NULL && info->parallel == NULL)
+		return NULL;
 	if (wants_hidden(root, joinrel))
 	{
 		pgjs_decline(info, "%s", PGJS_HIDDEN_REASON);

@@ -49,3 +49,13 @@ reset joinscan.min_cost;
 
 -- A plan with an expression of PostgreSQL's, made anew for each value of a parameter.
 select agrees($$ select p.id, (select count(*) from quoted q join priced r on q.id = r.id and q.price + r.rate > 3 + p.id where md5(r.id::text) > md5(p.id::text)) from priced p $$);
+
+-- A change of an inherited table whose rows a semi-join finds: its joins carry row identities, which are columns of no table.
+create table elder (id int, k int);
+create table younger () inherits (elder);
+insert into elder select i, i % 5 from generate_series(1, 20) i;
+insert into younger select i, i % 7 from generate_series(1, 20) i;
+create table chosen as select i as k from generate_series(1, 3) i;
+update elder set k = k + 100 where k in (select k from chosen);
+delete from elder where exists (select from chosen c cross join (select 1 as one from chosen limit 1) s where c.k + 100 = elder.k + s.one - 1);
+select tableoid::regclass, count(*), sum(k) from elder group by 1 order by 1;
