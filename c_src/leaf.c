@@ -306,6 +306,7 @@ pgjs_leaf(PlannerInfo *root, RelOptInfo *rel)
 	PgjsRelInfo *info = pgjs_relinfo(root, rel);
 	MemoryContext old;
 	const char *reason;
+	Oid			table;			/* InvalidOid for what is no plain one */
 
 	if (info != NULL)
 		return info;
@@ -315,14 +316,14 @@ pgjs_leaf(PlannerInfo *root, RelOptInfo *rel)
 
 	old = MemoryContextSwitchTo(GetMemoryChunkContext(rel));
 	reason = rel_refusal(root, rel);
-	if (reason == NULL && is_plain_table(root, rel))
-		reason = width_refusal(rel, planner_rt_fetch(rel->relid, root)->relid);
+	table = is_plain_table(root, rel) ? planner_rt_fetch(rel->relid, root)->relid : InvalidOid;
+	if (reason == NULL && OidIsValid(table))
+		reason = width_refusal(rel, table);
 	if (reason != NULL)
 		pgjs_decline(info, "%s", reason);
 	else
 	{
-		bool		scan = is_plain_table(root, rel) && is_heap(planner_rt_fetch(rel->relid, root)->relid) &&
-			can_scan(root, rel);
+		bool		scan = OidIsValid(table) && is_heap(table) && can_scan(root, rel);
 
 		/* One tree serves both where it can: what participants share is in the costs of the trees above. */
 		info->serial = scan ? make_scan(root, rel) : make_leaf(rel);

@@ -346,12 +346,13 @@ typedef struct PgjsPair
 	List	   *restrictlist;
 } PgjsPair;
 
+/* The tables of `relids` whose columns are not to be had above a semi-join among them, and how to say so. */
+#define PGJS_HIDDEN_REASON	"a column of a semi-join's inner side is wanted above it"
+extern Relids pgjs_hidden_relids(const PlannerInfo *root, Relids relids);
 /*
  * Join the trees of the pair's relations; true when the join's trees became
  * cheaper or came to be. What it cannot do it declines, with a reason.
  */
-#define PGJS_HIDDEN_REASON	"a column of a semi-join's inner side is wanted above it"
-extern Relids pgjs_hidden_relids(const PlannerInfo *root, Relids relids);
 extern bool pgjs_join_trees(const PgjsPair *pair, PgjsRelInfo *info, const PgjsRelInfo *left,
 							const PgjsRelInfo *right);
 

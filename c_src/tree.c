@@ -102,7 +102,7 @@ find_results(const PgjsPair *pair, PgjsRelInfo *info, JoinClauses *clauses)
 	{
 		PlaceHolderVar *phv = lfirst(lc);
 		Relids		relids;
-		const char *reason = NULL;
+		const char *reason;
 
 		if (!IsA(phv, PlaceHolderVar))
 			continue;
@@ -110,11 +110,8 @@ find_results(const PgjsPair *pair, PgjsRelInfo *info, JoinClauses *clauses)
 		if (bms_is_subset(relids, pair->outerrel->relids) || bms_is_subset(relids, pair->innerrel->relids))
 			continue;
 		reason = pgjs_column_refusal((Node *) phv);
-		if (reason == NULL && pgjs_expr_rung(pair->root, (Node *) phv->phexpr, &reason) > PGJS_RUNG_POSTGRES)
-		{
-			pgjs_decline(info, "%s", reason);
-			return false;
-		}
+		if (reason == NULL)
+			(void) pgjs_expr_rung(pair->root, (Node *) phv->phexpr, &reason);
 		if (reason != NULL)
 		{
 			pgjs_decline(info, "%s", reason);

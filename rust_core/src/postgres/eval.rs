@@ -7,19 +7,19 @@ use std::task::{Context, Poll, ready};
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties, RecordBatchStream,
+    DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties, RecordBatchStream,
 };
 use futures::future::BoxFuture;
 use futures::{FutureExt, Stream, StreamExt};
 
 use super::calls::{Answer, Evaluation, Request};
+use super::properties;
 use crate::error::{Error, Result};
 use crate::session::SessionContext;
 
@@ -60,12 +60,7 @@ impl PostgresEvalExec {
         }
         let kept = keep.iter().map(|&at| schema.fields()[at].as_ref().clone());
         let computed = results.iter().map(|result| Field::new(&result.name, result.data_type.clone(), true));
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::new(Schema::new(kept.chain(computed).collect::<Vec<_>>()))),
-            Partitioning::UnknownPartitioning(1),
-            input.properties().emission_type,
-            input.properties().boundedness,
-        );
+        let properties = properties(&input, kept.chain(computed).collect());
         let evaluation = Evaluation {
             call,
             inputs,
@@ -78,7 +73,7 @@ impl PostgresEvalExec {
             evaluation: Arc::new(evaluation),
             results,
             keep,
-            properties: Arc::new(properties),
+            properties,
             metrics: ExecutionPlanMetricsSet::new(),
         })
     }

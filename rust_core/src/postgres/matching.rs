@@ -20,30 +20,21 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array, UInt64Array, new_null_array,
 };
 use arrow::compute::{concat_batches, filter_record_batch, is_not_null, is_null, take_record_batch};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
+use arrow::datatypes::{DataType, Field, SchemaRef, UInt64Type};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties, RecordBatchStream,
+    DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties, RecordBatchStream,
 };
 use futures::future::BoxFuture;
 use futures::{FutureExt, Stream, StreamExt};
 
 use super::calls::{Answer, Evaluation, Request};
+use super::properties;
 use crate::error::{Error, Result};
 use crate::session::SessionContext;
-
-fn properties(input: &Arc<dyn ExecutionPlan>, fields: Vec<Field>) -> Arc<PlanProperties> {
-    Arc::new(PlanProperties::new(
-        EquivalenceProperties::new(Arc::new(Schema::new(fields))),
-        Partitioning::UnknownPartitioning(1),
-        input.properties().emission_type,
-        input.properties().boundedness,
-    ))
-}
 
 fn fields_of(input: &Arc<dyn ExecutionPlan>) -> Vec<Field> {
     input.schema().fields().iter().map(|field| field.as_ref().clone()).collect()
@@ -435,6 +426,7 @@ impl RecordBatchStream for MatchStream {
 #[cfg(test)]
 mod tests {
     use arrow::array::Int64Array;
+    use arrow::datatypes::Schema;
 
     use super::*;
 

@@ -11,10 +11,26 @@ mod eval;
 mod leaf;
 mod matching;
 
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema};
+use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_plan::{ExecutionPlan, Partitioning, PlanProperties};
+
 pub use calls::{Answer, Calls, Request};
 pub use eval::{PostgresEvalExec, ResultColumn};
 pub use leaf::{LeafColumn, PostgresLeafExec};
 pub use matching::{MatchColumns, MatchKind, PostgresMatchExec, RowNumberExec};
+
+/// Of a node over `input` that gives `fields`: one partition, of which no order is known.
+fn properties(input: &Arc<dyn ExecutionPlan>, fields: Vec<Field>) -> Arc<PlanProperties> {
+    Arc::new(PlanProperties::new(
+        EquivalenceProperties::new(Arc::new(Schema::new(fields))),
+        Partitioning::UnknownPartitioning(1),
+        input.properties().emission_type,
+        input.properties().boundedness,
+    ))
+}
 
 #[cfg(test)]
 mod tests;

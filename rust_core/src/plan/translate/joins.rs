@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema};
 use datafusion::common::{JoinSide, JoinType, ScalarValue};
-use datafusion::physical_expr::expressions::{Column, Literal};
+use datafusion::physical_expr::expressions::Literal;
 use datafusion::physical_plan::joins::utils::{ColumnIndex, JoinFilter};
 use datafusion::physical_plan::joins::{HashJoinExecBuilder, NestedLoopJoinExec, PartitionMode};
 use datafusion::physical_plan::projection::ProjectionExec;
@@ -14,7 +14,8 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use pgrx_pg_sys as pg_sys;
 
 use super::{
-    Builder, Built, Clauses, JoinNode, Layout, Operator, above, checkpoint, checkpointed, refused, translate_error,
+    Builder, Built, Clauses, JoinNode, Layout, Operator, above, checkpoint, checkpointed, column_at, refused,
+    translate_error,
 };
 use crate::error::{Error, Result};
 use crate::exchange::{Distribution, StreamKind, has_leaf};
@@ -71,7 +72,7 @@ impl Builder<'_, '_> {
         let (left, right) = (checkpointed(left), checkpointed(right));
 
         let both = pair(&left, &right);
-        let native = unsafe { self.native_prefix(&join.conditions, &both.columns, &both.schema()) }?;
+        let native = unsafe { self.prefix(&join.conditions, true, &both.columns, &both.schema()) }?;
         let (native, others) = join.conditions.split_at(native);
         if join_type != JoinType::Inner && !others.is_empty() {
             // SAFETY: the caller's promise.
@@ -134,10 +135,7 @@ impl Builder<'_, '_> {
         let of_build = build.columns.len();
         let of_probe = probe.columns.len();
         let schema = build.plan.schema();
-        let mut flagged: Vec<(Arc<dyn PhysicalExpr>, String)> = Vec::with_capacity(of_build + 1);
-        for (at, field) in schema.fields().iter().enumerate() {
-            flagged.push((Arc::new(Column::new(field.name(), at)), field.name().clone()));
-        }
+        let mut flagged: Vec<_> = (0..of_build).map(|at| column_at(&schema, at)).collect();
         flagged.push((Arc::new(Literal::new(ScalarValue::Boolean(Some(true)))), "match".into()));
         let flagged = Arc::new(ProjectionExec::try_new(flagged, build.plan)?);
         let numbered = Arc::new(RowNumberExec::new(probe.plan));
@@ -231,10 +229,7 @@ fn without_match(built: Built, node: usize, join_type: JoinType, both: &Pair, ke
         return Err(Error::internal("a column of a semi-join's inner side is wanted"));
     }
     let schema = built.plan.schema();
-    let mut exprs: Vec<(Arc<dyn PhysicalExpr>, String)> = Vec::new();
-    for (at, field) in schema.fields().iter().enumerate() {
-        exprs.push((Arc::new(Column::new(field.name(), at)), field.name().clone()));
-    }
+    let mut exprs: Vec<_> = (0..schema.fields().len()).map(|at| column_at(&schema, at)).collect();
     let mut columns = built.columns;
     for at in missing {
         let null = ScalarValue::try_new_null(both.fields[at].data_type())?;

@@ -332,7 +332,7 @@ impl Builder<'_, '_> {
     /// The root's rows as C wants them: the first columns in their order, each of a type that emits as its own.
     fn output(&self, built: Built) -> Result<Built> {
         let schema = built.plan.schema();
-        let mut exprs: Vec<(Arc<dyn PhysicalExpr>, String)> = Vec::with_capacity(self.tree.output);
+        let mut exprs = Vec::with_capacity(self.tree.output);
         for column in 0..self.tree.output {
             let at = built.columns.iter().position(|&have| have == column);
             let at = at.ok_or_else(|| Error::internal("an output column is missing"))?;
@@ -342,7 +342,7 @@ impl Builder<'_, '_> {
             if !fits {
                 return Err(Error::internal(format!("output column {column} has become {found}")));
             }
-            exprs.push((Arc::new(Column::new(schema.field(at).name(), at)), schema.field(at).name().clone()));
+            exprs.push(column_at(&schema, at));
         }
         if built.columns.iter().copied().eq(0..self.tree.output) {
             return Ok(built);
@@ -380,6 +380,12 @@ impl Builder<'_, '_> {
         }
         found
     }
+}
+
+/// A column passed on by a projection, under its name.
+fn column_at(schema: &Schema, at: usize) -> (Arc<dyn PhysicalExpr>, String) {
+    let name = schema.field(at).name();
+    (Arc::new(Column::new(name, at)), name.clone())
 }
 
 fn checkpoint(plan: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {

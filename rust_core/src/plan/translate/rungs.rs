@@ -11,12 +11,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema};
-use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::PhysicalExpr;
 use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::projection::ProjectionExec;
 
-use super::{Builder, Built, Clauses, Layout, Operator, TreeColumn, above, checkpointed, translate_error};
+use super::{Builder, Built, Clauses, Layout, Operator, TreeColumn, above, checkpointed, column_at, translate_error};
 use crate::error::Result;
 use crate::plan::expressions::{TranslateError, Translator};
 use crate::postgres::{PostgresEvalExec, ResultColumn};
@@ -37,8 +36,8 @@ impl Builder<'_, '_> {
         while let Some(&first) = rest.first() {
             let schema = built.plan.schema();
             // SAFETY: the caller's promise, here and below.
-            let native = unsafe { self.native_prefix(rest, &built.columns, &schema) }?;
-            let count = if native > 0 { native } else { unsafe { self.foreign_prefix(rest, &built, &schema) }? };
+            let native = unsafe { self.is_native(first, &built.columns, &schema) }?;
+            let count = unsafe { self.prefix(rest, native, &built.columns, &schema) }?;
             let (now, later) = rest.split_at(count);
             rest = later;
             let mut wanted = needed.clone();
@@ -49,7 +48,7 @@ impl Builder<'_, '_> {
             let columns = keep.iter().map(|&at| built.columns[at]).collect();
             let clauses = Clauses::Filters { first, count };
             let input = checkpointed(built);
-            built = if native > 0 {
+            built = if native {
                 let predicate = unsafe { self.conjunction(now, &input.columns, &schema) }?;
                 let predicate = predicate.ok_or_else(|| crate::error::Error::internal("an empty filter"))?;
                 let projection = (keep.len() < input.columns.len()).then_some(keep);
@@ -83,36 +82,30 @@ impl Builder<'_, '_> {
         }
         let schema = built.plan.schema();
         let keep: Vec<usize> = (0..built.columns.len()).filter(|&at| below.contains(&built.columns[at])).collect();
-        let (mut native, mut foreign) = (Vec::new(), Vec::new());
-        for &(expr, column) in results {
-            let info = self.column(column)?;
-            // SAFETY: the caller's promise.
-            match unsafe { self.native_value(expr, &info, &built.columns, &schema) }? {
-                Some(value) => native.push((value, column)),
-                None => foreign.push((expr, column, info.computed_type()?)),
-            }
-        }
         let mut columns: Vec<usize> = keep.iter().map(|&at| built.columns[at]).collect();
-        let column_expr = |at: usize| -> (Arc<dyn PhysicalExpr>, String) {
-            let name = schema.field(at).name();
-            (Arc::new(Column::new(name, at)), name.clone())
-        };
+        columns.extend(results.iter().map(|&(_, column)| column));
+        // All of them, or none: one node computes them.
+        let mut native = Some(Vec::new());
+        for &(expr, column) in results {
+            // SAFETY: the caller's promise.
+            let value = unsafe { self.native_value(expr, &self.column(column)?, &built.columns, &schema) }?;
+            native = native.zip(value).map(|(mut native, value)| {
+                native.push((value, format!("computed.{column}")));
+                native
+            });
+        }
         let input = checkpointed(built);
         let clauses = Clauses::Results;
-        if foreign.is_empty() {
-            let values = native.iter().map(|(value, column)| (Arc::clone(value), format!("computed.{column}")));
-            let exprs: Vec<_> = keep.iter().map(|&at| column_expr(at)).chain(values).collect();
-            columns.extend(native.iter().map(|&(_, column)| column));
+        if let Some(values) = native {
+            let exprs: Vec<_> = keep.iter().map(|&at| column_at(&schema, at)).chain(values).collect();
             let plan = Arc::new(ProjectionExec::try_new(exprs, input.plan)?);
             let operator = Operator { clauses, ..Operator::new("Projection", node) };
             return Ok(Built { plan, columns, operators: above(operator, [input.operators]) });
         }
-        // One node of PostgreSQL's computes all of them.
         let mut wanted = Vec::new();
         for &(expr, column) in results {
             let name = format!("computed.{column}");
             wanted.push(ResultColumn { expr: expr as u32, data_type: self.column(column)?.computed_type()?, name });
-            columns.push(column);
         }
         let inputs = input.columns.iter().map(|&column| column as u32).collect();
         let plan = PostgresEvalExec::try_new(self.next_call(), input.plan, inputs, vec![], wanted, keep)?;
@@ -125,28 +118,20 @@ impl Builder<'_, '_> {
         self.calls - 1
     }
 
-    /// How many of the first clauses are native.
+    /// How many of the first clauses are native, or are not.
     ///
     /// # Safety
     /// As `translate`.
-    pub(super) unsafe fn native_prefix(&self, clauses: &[usize], columns: &[usize], schema: &Schema) -> Result<usize> {
+    pub(super) unsafe fn prefix(
+        &self,
+        clauses: &[usize],
+        native: bool,
+        columns: &[usize],
+        schema: &Schema,
+    ) -> Result<usize> {
         for (at, clause) in clauses.iter().enumerate() {
             // SAFETY: the caller's promise.
-            if !unsafe { self.is_native(*clause, columns, schema) }? {
-                return Ok(at);
-            }
-        }
-        Ok(clauses.len())
-    }
-
-    /// How many of the first clauses, of which the first is not native, are not.
-    ///
-    /// # Safety
-    /// As `translate`.
-    unsafe fn foreign_prefix(&self, clauses: &[usize], built: &Built, schema: &Schema) -> Result<usize> {
-        for (at, clause) in clauses.iter().enumerate().skip(1) {
-            // SAFETY: the caller's promise.
-            if unsafe { self.is_native(*clause, &built.columns, schema) }? {
+            if unsafe { self.is_native(*clause, columns, schema) }? != native {
                 return Ok(at);
             }
         }
