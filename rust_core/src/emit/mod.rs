@@ -11,11 +11,13 @@ use std::ffi::c_char;
 
 use arrow::array::{Array, AsArray, BooleanArray, FixedSizeBinaryArray, RecordBatch};
 use arrow::datatypes::{
-    DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt32Type,
+    DataType, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    UInt32Type,
 };
 
 use crate::error::{Error, Result, out_of_memory};
 use crate::ffi::types::PgjsBatch;
+use crate::scan::numeric::Encoded;
 use crate::scan::{LONG_HEADER, MAX_VARLENA_SIZE, long_header, numeric};
 
 /// Bytes of an arena word: where a varlena may begin (MAXALIGN).
@@ -100,7 +102,14 @@ impl Column {
                 .by_value(array.as_primitive::<Float32Type>().values(), |value| value.to_bits() as i32 as i64 as u64),
             DataType::Float64 => self.by_value(array.as_primitive::<Float64Type>().values(), f64::to_bits),
             DataType::Decimal128(_, scale) => {
-                self.numerics(array.as_primitive::<Decimal128Type>().values(), scale.unsigned_abs(), arena)
+                let scale = scale.unsigned_abs();
+                let encode = |value| numeric::encode(value, scale);
+                self.numerics(array.as_primitive::<Decimal128Type>().values(), encode, arena)
+            }
+            DataType::Decimal256(_, scale) => {
+                let scale = scale.unsigned_abs();
+                let encode = |value| numeric::encode_wide(value, scale);
+                self.numerics(array.as_primitive::<Decimal256Type>().values(), encode, arena)
             }
             DataType::Utf8 => {
                 let array = array.as_string::<i32>();
@@ -125,10 +134,10 @@ impl Column {
         self.values.extend(values.iter().map(|&value| datum(value)));
     }
 
-    fn numerics(&mut self, values: &[i128], scale: u8, arena: &mut Arena) {
+    fn numerics<T: Copy>(&mut self, values: &[T], encode: impl Fn(T) -> Encoded, arena: &mut Arena) {
         self.values.extend(values.iter().zip(&self.nulls).map(|(&value, &null)| match null {
             true => 0,
-            false => arena.varlena(numeric::encode(value, scale).payload()),
+            false => arena.varlena(encode(value).payload()),
         }));
     }
 
@@ -150,7 +159,8 @@ impl Column {
 /// Arena words that a column needs at most.
 fn arena_words(array: &dyn Array) -> Result<usize> {
     match array.data_type() {
-        DataType::Decimal128(..) => Ok(array.len() * varlena_words(numeric::Encoded::MAX_SIZE)),
+        DataType::Decimal128(..) => Ok(array.len() * varlena_words(Encoded::MAX_SIZE)),
+        DataType::Decimal256(..) => Ok(array.len() * varlena_words(Encoded::MAX_WIDE_SIZE)),
         DataType::Utf8 => varying_words(array.as_string::<i32>().value_offsets()),
         DataType::Binary => varying_words(array.as_binary::<i32>().value_offsets()),
         DataType::FixedSizeBinary(width) => Ok(array.len() * (*width as usize).div_ceil(WORD)),

@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, Decimal128Array, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array,
-    StringArray, UInt32Array,
+    ArrayRef, BinaryArray, Decimal128Array, Decimal256Array, Float32Array, Float64Array, Int8Array, Int16Array,
+    Int32Array, Int64Array, StringArray, UInt32Array,
 };
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{Field, Schema, i256};
 use pgrx_pg_sys::BuiltinOid;
 
 use super::*;
@@ -124,6 +124,26 @@ fn nan_is_a_bare_header() {
     let decimals = Decimal128Array::from(vec![numeric::NAN]).with_precision_and_scale(38, 10).unwrap();
     let out = emitter.emit(batch(vec![Arc::new(decimals)])).unwrap();
     assert_eq!(payload(datums(&out, 0)[0].unwrap()), [0x00, 0xC0]);
+}
+
+#[test]
+fn wide_numerics() {
+    let mut emitter = Emitter::new(vec![DataType::Decimal256(76, 70)]);
+    let nines = i256::from_string(&"9".repeat(76)).unwrap();
+    let values = [Some(nines), None, Some(i256::from_i128(-5)), Some(numeric::NAN_256), Some(i256::ZERO)];
+    let decimals = Decimal256Array::from(values.to_vec()).with_precision_and_scale(76, 70).unwrap();
+    // As often as the arena has room for the longest.
+    let decimals: ArrayRef = Arc::new(decimals);
+    let out = emitter.emit(batch(vec![Arc::clone(&decimals)])).unwrap();
+    let found: Vec<_> = datums(&out, 0).into_iter().map(|datum| datum.map(payload)).collect();
+    assert_eq!(found, values.map(|value| value.map(|value| numeric::encode_wide(value, 70).payload().to_vec())));
+    assert_eq!(found[2], Some(vec![70, 0x40, 0xEE, 0xFF, 0xF4, 0x01]), "500 · 10000^-18, at a scale of 70");
+    let longest = Decimal256Array::from(vec![nines; 100]).with_precision_and_scale(76, 70).unwrap();
+    let out = emitter.emit(batch(vec![Arc::new(longest)])).unwrap();
+    assert_eq!(
+        datums(&out, 0).into_iter().flatten().map(payload).filter(|bytes| *bytes == found[0].clone().unwrap()).count(),
+        100
+    );
 }
 
 #[test]

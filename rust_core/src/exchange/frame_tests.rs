@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int16Array, Int32Array, Int64Array, RecordBatch,
-    RecordBatchOptions, StringArray,
+    ArrayRef, BooleanArray, Decimal128Array, Decimal256Array, Float64Array, Int16Array, Int32Array, Int64Array,
+    RecordBatch, RecordBatchOptions, StringArray,
 };
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Schema, i256};
 use proptest::prelude::*;
 
 use super::frames::{BatchEncoder, Frame, decode_batch};
@@ -25,6 +25,14 @@ fn batch() -> RecordBatch {
             Arc::new(
                 Decimal128Array::from(vec![Some(12345), Some(i128::MAX), None])
                     .with_precision_and_scale(15, 2)
+                    .unwrap(),
+            ),
+        ),
+        (
+            "wide numeric",
+            Arc::new(
+                Decimal256Array::from(vec![Some(i256::from_parts(5, -7)), None, Some(i256::MAX)])
+                    .with_precision_and_scale(47, 6)
                     .unwrap(),
             ),
         ),
@@ -84,6 +92,16 @@ fn read_all(bytes: &[u8]) {
         for column in batch.columns() {
             column.to_data().validate_full().unwrap();
         }
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_refused_or_read() {
+    let bytes = BatchEncoder::default().encode(7, &batch()).unwrap();
+    for at in 0..8 * bytes.len() {
+        let mut bytes = bytes.clone();
+        bytes[at / 8] ^= 1 << (at % 8);
+        read_all(&bytes);
     }
 }
 

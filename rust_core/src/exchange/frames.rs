@@ -264,6 +264,10 @@ fn check_batch(batch: &arrow::ipc::RecordBatch<'_>, schema: &SchemaRef, data: us
             DataType::Boolean => rows.div_ceil(8),
             DataType::Utf8 | DataType::Binary => {
                 next()?;
+                // Arrow reads the whole buffer as offsets.
+                if values % size_of::<i32>() != 0 {
+                    return Err(corrupted("A buffer ends within an offset."));
+                }
                 if rows == 0 { 0 } else { rows.checked_add(1).and_then(|n| n.checked_mul(4)).ok_or_else(too_short)? }
             }
             DataType::FixedSizeBinary(width) => {

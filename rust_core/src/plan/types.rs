@@ -32,8 +32,17 @@ pub(crate) use crate::scan::numeric::NAN as NUMERIC_NAN;
 /// The infinities lie beyond all numbers and below NaN, too.
 pub(crate) use crate::scan::numeric::{INFINITY as NUMERIC_INFINITY, NEGATIVE_INFINITY as NUMERIC_NEGATIVE_INFINITY};
 
+/// The same in a Decimal256.
+pub(crate) use crate::scan::numeric::{
+    INFINITY_256 as NUMERIC_INFINITY_256, NAN_256 as NUMERIC_NAN_256,
+    NEGATIVE_INFINITY_256 as NUMERIC_NEGATIVE_INFINITY_256,
+};
+
 /// Digits that a Decimal128 always has room for.
 pub const MAX_DIGITS: u8 = 38;
+
+/// Digits that a Decimal256 always has room for. No column is one, but results of arithmetic may be.
+pub const MAX_WIDE_DIGITS: u8 = 76;
 
 /// Precision and scale of a numeric typmod, as PostgreSQL packs them: 16 bits and 11 signed bits
 /// above VARHDRSZ. None where no precision was declared.

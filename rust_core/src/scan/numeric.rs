@@ -12,27 +12,34 @@
 //! Within the plan a value of `numeric(p,s)` is `value · 10^s` as an i128, and NaN is [`NAN`], which
 //! sorts after every number as PostgreSQL wants it. See PostgreSQL's utils/adt/numeric.c.
 
+use arrow::datatypes::i256;
+
 /// NaN in a Decimal128 column.
 pub(crate) const NAN: i128 = i128::MAX;
 /// The infinities. No column of a declared precision has them, but EXTRACT makes them of infinite dates.
 pub(crate) const INFINITY: i128 = i128::MAX - 1;
 pub(crate) const NEGATIVE_INFINITY: i128 = i128::MIN;
+/// The same in a Decimal256, whose numbers have at most 76 digits.
+pub(crate) const NAN_256: i256 = i256::MAX;
+pub(crate) const INFINITY_256: i256 = i256::from_parts(u128::MAX - 1, i128::MAX);
+pub(crate) const NEGATIVE_INFINITY_256: i256 = i256::MIN;
 /// Digits of the widest Decimal128.
 pub(crate) const MAX_PRECISION: u8 = 38;
 
 const SIGN_MASK: u16 = 0xC000;
-const NEGATIVE: u16 = 0x4000;
-const SHORT: u16 = 0x8000;
+pub(crate) const NEGATIVE: u16 = 0x4000;
+pub(crate) const SHORT: u16 = 0x8000;
 const SPECIAL: u16 = 0xC000;
 const SPECIAL_MASK: u16 = 0xF000;
-const HEADER_NAN: u16 = 0xC000;
-const HEADER_INFINITY: u16 = 0xD000;
-const HEADER_NEGATIVE_INFINITY: u16 = 0xF000;
-const LONG_SCALE_MASK: u16 = 0x3FFF;
-const SHORT_SIGN: u16 = 0x2000;
-const SHORT_SCALE_SHIFT: u32 = 7;
+pub(crate) const HEADER_NAN: u16 = 0xC000;
+pub(crate) const HEADER_INFINITY: u16 = 0xD000;
+pub(crate) const HEADER_NEGATIVE_INFINITY: u16 = 0xF000;
+pub(crate) const LONG_SCALE_MASK: u16 = 0x3FFF;
+pub(crate) const SHORT_SIGN: u16 = 0x2000;
+pub(crate) const SHORT_SCALE_SHIFT: u32 = 7;
 const SHORT_SCALE_MASK: u16 = 0x3F << SHORT_SCALE_SHIFT;
-const SHORT_WEIGHT_MASK: u16 = 0x7F;
+pub(crate) const SHORT_WEIGHT_MASK: u16 = 0x7F;
+const MAX_SHORT_SCALE: u8 = 0x3F;
 
 const POWERS: [i128; 39] = {
     let mut powers = [1; 39];
@@ -89,7 +96,7 @@ pub(crate) enum Kind<'a> {
 
 pub(crate) struct Parsed<'a> {
     pub negative: bool,
-    scale: u32,
+    pub scale: u32,
     pub weight: i32,
     /// Two bytes each.
     pub digits: &'a [[u8; 2]],
@@ -247,75 +254,172 @@ impl Decoder {
 /// A numeric as PostgreSQL makes it: the payload, without varlena header.
 #[derive(Clone, Copy, Debug)]
 pub struct Encoded {
-    bytes: [u8; Self::MAX_SIZE],
+    bytes: [u8; Self::MAX_WIDE_SIZE],
     length: usize,
 }
 
 impl Encoded {
-    /// A header and eleven digits: 39 decimals can begin and end within a digit.
+    /// Of [`encode`]: a header and eleven digits.
     pub(crate) const MAX_SIZE: usize = 2 + 2 * MAX_DIGITS;
+    /// Of [`encode_wide`]: a long header and twenty digits.
+    pub(crate) const MAX_WIDE_SIZE: usize = 4 + 2 * MAX_WIDE_DIGITS;
 
     pub fn payload(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
+
+    fn push(&mut self, word: u16) {
+        self.bytes[self.length..self.length + 2].copy_from_slice(&word.to_le_bytes());
+        self.length += 2;
+    }
+
+    fn special(header: u16) -> Self {
+        let mut encoded = Self { bytes: [0; Self::MAX_WIDE_SIZE], length: 0 };
+        encoded.push(header);
+        encoded
+    }
+
+    /// Of base-10000 digits, the least significant first, the last digits of which hold `scale` decimals
+    /// behind the point. The header is short unless the scale needs a long one.
+    fn finite(negative: bool, digits: &[u16], scale: u8) -> Self {
+        let leading = digits.iter().rev().take_while(|&&digit| digit == 0).count();
+        let digits = &digits[..digits.len() - leading];
+        let trailing = digits.iter().take_while(|&&digit| digit == 0).count();
+        let (weight, negative) = match digits.len() {
+            0 => (0, false),
+            count => (count as i32 - 1 - i32::from(scale.div_ceil(4)), negative),
+        };
+        let mut encoded = Self { bytes: [0; Self::MAX_WIDE_SIZE], length: 0 };
+        if scale <= MAX_SHORT_SCALE {
+            encoded.push(
+                SHORT
+                    | if negative { SHORT_SIGN } else { 0 }
+                    | (u16::from(scale) << SHORT_SCALE_SHIFT)
+                    | (weight as u16 & SHORT_WEIGHT_MASK),
+            );
+        } else {
+            encoded.push(if negative { NEGATIVE } else { 0 } | u16::from(scale));
+            encoded.push(weight as u16);
+        }
+        for &digit in digits[trailing..].iter().rev() {
+            encoded.push(digit);
+        }
+        encoded
+    }
 }
 
-/// 39 decimals (all an i128 has) of which `scale` ≤ 38 lie behind the point fill at most 9 whole and 2
-/// partial digits.
+/// 39 decimals (all an i128 has) fill at most 9 whole and 2 partial digits.
 const MAX_DIGITS: usize = 11;
 
-/// Makes a numeric of `value` · 10^−`scale`, or a special one of its stand-in; `scale` ≤ 38. The header is always short: a
-/// Decimal128's scale and weight fit it.
+/// 77 decimals (all an i256 has) fill at most 19 whole and 2 partial digits, or one less.
+const MAX_WIDE_DIGITS: usize = 20;
+
+/// Base-10000 digits of a value, the least significant first, as they are found.
+struct Digits<const N: usize> {
+    digits: [u16; N],
+    count: usize,
+}
+
+impl<const N: usize> Digits<N> {
+    fn push(&mut self, digit: u16) {
+        self.digits[self.count] = digit;
+        self.count += 1;
+    }
+
+    fn push_all(&mut self, mut rest: u128) {
+        while rest > u128::from(u64::MAX) {
+            self.push((rest % 10_000) as u16);
+            rest /= 10_000;
+        }
+        let mut rest = rest as u64;
+        while rest != 0 {
+            self.push((rest % 10_000) as u16);
+            rest /= 10_000;
+        }
+    }
+
+    fn found(&self) -> &[u16] {
+        &self.digits[..self.count]
+    }
+}
+
+/// What the last, partial digit behind the point counts in, in units of the value; 1 where all are whole.
+fn partial_unit(scale: u8) -> u64 {
+    POWERS[usize::from(scale % 4)] as u64
+}
+
+/// Makes a numeric of `value` · 10^−`scale`, or a special one of its stand-in; `scale` ≤ 38. The header is always
+/// short: a Decimal128's scale and weight fit it.
 pub fn encode(value: i128, scale: u8) -> Encoded {
-    let mut encoded = Encoded { bytes: [0; Encoded::MAX_SIZE], length: 2 };
-    let special = match value {
-        NAN => Some(HEADER_NAN),
-        INFINITY => Some(HEADER_INFINITY),
-        NEGATIVE_INFINITY => Some(HEADER_NEGATIVE_INFINITY),
-        _ => None,
-    };
-    if let Some(header) = special {
-        encoded.bytes[..2].copy_from_slice(&header.to_le_bytes());
-        return encoded;
+    match value {
+        NAN => Encoded::special(HEADER_NAN),
+        INFINITY => Encoded::special(HEADER_INFINITY),
+        NEGATIVE_INFINITY => Encoded::special(HEADER_NEGATIVE_INFINITY),
+        number => encode_finite(number < 0, number.unsigned_abs(), scale),
     }
-    // Least significant first.
-    let mut digits = [0u16; MAX_DIGITS];
-    let mut count = 0;
-    let mut rest = value.unsigned_abs();
-    let partial = scale % 4;
-    if partial != 0 {
-        let unit = POWERS[usize::from(partial)].unsigned_abs();
-        digits[0] = (rest % unit) as u16 * (10_000 / unit) as u16;
-        rest /= unit;
-        count = 1;
+}
+
+fn encode_finite(negative: bool, mut rest: u128, scale: u8) -> Encoded {
+    let mut digits = Digits { digits: [0; MAX_DIGITS], count: 0 };
+    let unit = partial_unit(scale);
+    if unit != 1 {
+        digits.push((rest % u128::from(unit)) as u16 * (10_000 / unit) as u16);
+        rest /= u128::from(unit);
     }
-    while rest > u128::from(u64::MAX) {
-        digits[count] = (rest % 10_000) as u16;
-        rest /= 10_000;
-        count += 1;
+    digits.push_all(rest);
+    Encoded::finite(negative, digits.found(), scale)
+}
+
+/// As [`encode`] of a Decimal256, of at most 76 digits; `scale` ≤ 76.
+pub fn encode_wide(value: i256, scale: u8) -> Encoded {
+    match value {
+        NAN_256 => return Encoded::special(HEADER_NAN),
+        INFINITY_256 => return Encoded::special(HEADER_INFINITY),
+        NEGATIVE_INFINITY_256 => return Encoded::special(HEADER_NEGATIVE_INFINITY),
+        _ => (),
     }
-    let mut rest = rest as u64;
-    while rest != 0 {
-        digits[count] = (rest % 10_000) as u16;
-        rest /= 10_000;
-        count += 1;
+    let negative = value.is_negative();
+    let (low, high) = value.wrapping_abs().to_parts();
+    let mut rest = Magnitude { low, high: high.unsigned_abs() };
+    if rest.high == 0 && rest.low >> 127 == 0 {
+        return encode_finite(negative, rest.low, scale);
     }
-    while count > 0 && digits[count - 1] == 0 {
-        count -= 1;
+    let mut digits = Digits { digits: [0; MAX_WIDE_DIGITS], count: 0 };
+    let unit = partial_unit(scale);
+    if unit != 1 {
+        digits.push(rest.divide(unit) as u16 * (10_000 / unit) as u16);
     }
-    let trailing = digits[..count].iter().take_while(|&&digit| digit == 0).count();
-    let (weight, negative) =
-        if count == 0 { (0, false) } else { (count as i32 - 1 - i32::from(scale.div_ceil(4)), value < 0) };
-    let header = SHORT
-        | if negative { SHORT_SIGN } else { 0 }
-        | ((u16::from(scale) << SHORT_SCALE_SHIFT) & SHORT_SCALE_MASK)
-        | (weight as u16 & SHORT_WEIGHT_MASK);
-    encoded.bytes[..2].copy_from_slice(&header.to_le_bytes());
-    for &digit in digits[trailing..count].iter().rev() {
-        encoded.bytes[encoded.length..encoded.length + 2].copy_from_slice(&digit.to_le_bytes());
-        encoded.length += 2;
+    while rest.high != 0 {
+        let mut four = rest.divide(10_000_000_000_000_000);
+        for _ in 0..4 {
+            digits.push((four % 10_000) as u16);
+            four /= 10_000;
+        }
     }
-    encoded
+    digits.push_all(rest.low);
+    Encoded::finite(negative, digits.found(), scale)
+}
+
+/// An unsigned integer of 256 bits.
+struct Magnitude {
+    low: u128,
+    high: u128,
+}
+
+impl Magnitude {
+    /// Makes it the quotient, and gives the remainder.
+    fn divide(&mut self, by: u64) -> u64 {
+        let by = u128::from(by);
+        let mut rest = 0;
+        for half in [&mut self.high, &mut self.low] {
+            let upper = (rest << 64) | (*half >> 64);
+            let lower = ((upper % by) << 64) | u128::from(*half as u64);
+            // Both quotients are below 2^64, since the remainders before them are below the divisor.
+            *half = ((upper / by) << 64) | (lower / by);
+            rest = lower % by;
+        }
+        rest as u64
+    }
 }
 
 #[cfg(test)]
@@ -426,7 +530,59 @@ mod tests {
         }
     }
 
+    /// The payload's value times 10^scale, in decimal digits.
+    fn decimal(payload: &[u8]) -> String {
+        let Some(Kind::Finite(parsed)) = Kind::of(payload) else { panic!("{payload:?}") };
+        let digits = parsed.digits.iter().map(|digit| format!("{:04}", u16::from_le_bytes(*digit)));
+        let mut text: String = digits.collect();
+        let whole = 4 * (parsed.weight + 1 - parsed.digits.len() as i32) + parsed.scale as i32;
+        if whole >= 0 {
+            text.extend(std::iter::repeat_n('0', whole as usize));
+        } else {
+            assert!(text.split_off((text.len() as i32 + whole) as usize).bytes().all(|digit| digit == b'0'));
+        }
+        let text = text.trim_start_matches('0');
+        let sign = if parsed.negative { "-" } else { "" };
+        if text.is_empty() { "0".into() } else { format!("{sign}{text}") }
+    }
+
+    #[test]
+    fn wide_values() {
+        let nines = i256::from_string(&"9".repeat(76)).unwrap();
+        let beyond = i256::from_i128(NAN);
+        for value in [nines, beyond, i256::from_parts(0, 1), i256::from_i128(-POWERS[38]), i256::ONE, i256::ZERO] {
+            for value in [value, value.wrapping_neg()] {
+                for scale in 0..=76 {
+                    let encoded = encode_wide(value, scale);
+                    assert_eq!(decimal(encoded.payload()), value.to_string(), "{scale}");
+                    let long = scale > 63;
+                    assert_eq!(encoded.payload()[1] & 0x80 == 0, long);
+                }
+            }
+        }
+        // What PostgreSQL stores for 1e-64 and for -1e40.
+        assert_eq!(encode_wide(i256::ONE, 64).payload(), long(false, 64, -16, &[1]));
+        assert_eq!(
+            encode_wide(i256::from_string(&format!("-1{}", "0".repeat(40))).unwrap(), 0).payload(),
+            short(true, 0, 10, &[1])
+        );
+        assert_eq!(encode_wide(NAN_256, 2).payload(), payload(0xC000, &[]));
+        assert_eq!(encode_wide(INFINITY_256, 2).payload(), payload(0xD000, &[]));
+        assert_eq!(encode_wide(NEGATIVE_INFINITY_256, 70).payload(), payload(0xF000, &[]));
+    }
+
     proptest! {
+        #[test]
+        fn wide_round_trip(low: u128, high: i128, cut in 0u32..=76, scale in 0u8..=76) {
+            let value = i256::from_parts(low, high).wrapping_rem(i256::from_i128(10).wrapping_pow(cut));
+            let encoded = encode_wide(value, scale);
+            prop_assert_eq!(decimal(encoded.payload()), value.to_string());
+            if let Some(narrow) = value.to_i128().filter(|value| fits(*value, 38)) && scale <= 38 {
+                let short = encode(narrow, scale);
+                prop_assert_eq!(encoded.payload(), short.payload());
+            }
+        }
+
         #[test]
         fn round_trip(value: i128, cut in 0u32..39, scale in 0u8..=38) {
             let value = value % POWERS[cut as usize];

@@ -1,6 +1,9 @@
 //! Casts among integers and floats, and from numeric to them, with PostgreSQL's range checks; and the date that compares as a timestamp.
 
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type,
+    Int64Type,
+};
 use datafusion::common::Result;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 
@@ -8,6 +11,7 @@ use super::float::{overflow, underflow};
 use super::integer::out_of_range;
 use super::kernel::{unary, unexpected_type, wrong_arity};
 use super::maths;
+use super::unscaled::Decimal;
 use crate::error::Error;
 
 /// The type that is cast to.
@@ -31,10 +35,8 @@ pub(super) fn invoke(target: Target, args: &ScalarFunctionArgs) -> Result<Column
         (DataType::Float32, Target::Float8) => plain::<Float32Type, Float64Type>(args, f64::from),
         (DataType::Float32, _) => from_float::<Float32Type>(target, args),
         (DataType::Float64, _) => from_float::<Float64Type>(target, args),
-        (DataType::Decimal128(..), Target::Int2) => maths::numeric_to_integer::<Int16Type>(args, "smallint"),
-        (DataType::Decimal128(..), Target::Int4) => maths::numeric_to_integer::<Int32Type>(args, "integer"),
-        (DataType::Decimal128(..), Target::Int8) => maths::numeric_to_integer::<Int64Type>(args, "bigint"),
-        (DataType::Decimal128(..), Target::Float8) => maths::numeric_to_float8(args),
+        (DataType::Decimal128(..), _) => from_numeric::<Decimal128Type>(target, args),
+        (DataType::Decimal256(..), _) => from_numeric::<Decimal256Type>(target, args),
         (other, _) => Err(unexpected_type(&other).into()),
     }
 }
@@ -127,6 +129,16 @@ where
             |value| if value.into() as f32 == 0.0 { underflow() } else { overflow() },
         ),
         Target::Float8 => plain::<I, Float64Type>(args, Into::into),
+    }
+}
+
+fn from_numeric<I: Decimal>(target: Target, args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
+    match target {
+        Target::Int2 => maths::numeric_to_integer::<I, Int16Type>(args, "smallint"),
+        Target::Int4 => maths::numeric_to_integer::<I, Int32Type>(args, "integer"),
+        Target::Int8 => maths::numeric_to_integer::<I, Int64Type>(args, "bigint"),
+        Target::Float8 => maths::numeric_to_float8::<I>(args),
+        Target::Float4 => Err(unexpected_type(&I::DATA_TYPE).into()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, StringArray};
 use arrow::datatypes::{
-    DataType, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, UInt32Type,
+    DataType, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, UInt32Type,
 };
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
@@ -53,6 +53,7 @@ pub(super) fn invoke(choice: Choice, args: &ScalarFunctionArgs) -> Result<Column
         DataType::Int64 => primitives::<Int64Type>(choice, &left, &right, Ord::cmp),
         DataType::UInt32 => primitives::<UInt32Type>(choice, &left, &right, Ord::cmp),
         DataType::Decimal128(..) => primitives::<Decimal128Type>(choice, &left, &right, Ord::cmp),
+        DataType::Decimal256(..) => primitives::<Decimal256Type>(choice, &left, &right, Ord::cmp),
         DataType::Float32 => primitives::<Float32Type>(choice, &left, &right, |a, b| {
             a.partial_cmp(b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
         }),

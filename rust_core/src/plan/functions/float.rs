@@ -73,7 +73,7 @@ macro_rules! width {
 width!(f32);
 width!(f64);
 
-pub(super) fn overflow() -> Error {
+pub(in crate::plan) fn overflow() -> Error {
     Error::new(sqlstate::NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: overflow")
 }
 

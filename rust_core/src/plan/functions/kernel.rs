@@ -48,6 +48,17 @@ pub(super) fn null(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     Ok(ColumnarValue::Scalar(ScalarValue::try_new_null(args.return_field.data_type())?))
 }
 
+/// `what` of all values of an argument, as they lie: there may be any below a NULL.
+pub(super) fn over_values<T: ArrowPrimitiveType, R>(
+    argument: &ColumnarValue,
+    what: impl Fn(&[T::Native]) -> R,
+) -> Result<R> {
+    Ok(match Operand::<T>::new(argument)? {
+        Operand::Array(array) => what(array.values()),
+        Operand::Scalar(value) => what(value.as_slice()),
+    })
+}
+
 /// `op` over each row of the one argument; `error` names what is wrong with a value that `op` flags.
 pub(super) fn unary<I, O>(
     args: &ScalarFunctionArgs,

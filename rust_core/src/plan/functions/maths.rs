@@ -1,15 +1,15 @@
 //! Absolute values, roundings and roots of floats and numerics, and numerics as integers and floats.
 
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type};
+use arrow::array::ArrowNativeTypeOp;
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Decimal128Type, Decimal256Type, Float32Type, Float64Type, i256};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 
 use super::integer::out_of_range;
 use super::kernel::{null, unary, unexpected_type, wrong_arity};
-use super::numeric::{digits, is_special, negated};
+use super::numeric::digits;
+use super::unscaled::{Decimal, Unscaled};
 use crate::error::{Error, sqlstate};
-use crate::plan::types::{NUMERIC_INFINITY, NUMERIC_NAN, NUMERIC_NEGATIVE_INFINITY};
-use crate::scan::numeric::power_of_ten;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Rounding {
@@ -54,16 +54,20 @@ pub(super) fn sqrt(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
 }
 
 /// `value` in units of `unit`, to the integer that the rounding says.
-fn rounded(rounding: Rounding, value: i128, unit: i128) -> i128 {
-    let (quotient, rest) = (value / unit, value % unit);
-    match rounding {
-        Rounding::Floor if rest < 0 => quotient - 1,
-        Rounding::Ceil if rest > 0 => quotient + 1,
-        // Half of an odd unit (which is 1) never occurs.
-        Rounding::Round if rest.unsigned_abs() >= unit.unsigned_abs().div_ceil(2) && rest != 0 => {
-            quotient + rest.signum()
-        }
-        _ => quotient,
+fn rounded<W: Unscaled>(rounding: Rounding, value: W, unit: W) -> W {
+    let (quotient, rest) = value.divided(unit);
+    let distance = if rest < W::ZERO { rest.neg_wrapping() } else { rest };
+    let away = match rounding {
+        Rounding::Floor => rest < W::ZERO,
+        Rounding::Ceil => rest > W::ZERO,
+        // At least half of the unit, where twice the distance may have no room.
+        Rounding::Round => distance >= unit.sub_wrapping(distance),
+        Rounding::Abs | Rounding::Trunc => false,
+    };
+    match away {
+        true if rest < W::ZERO => quotient.sub_wrapping(W::ONE),
+        true => quotient.add_wrapping(W::ONE),
+        false => quotient,
     }
 }
 
@@ -80,48 +84,74 @@ pub(super) fn numeric(rounding: Rounding, args: &ScalarFunctionArgs) -> Result<C
         (others, _) => return Err(wrong_arity(others.len()).into()),
     };
     let from = value.data_type();
+    let args = &ScalarFunctionArgs { args: vec![value.clone()], ..args.clone() };
+    match (&from, args.return_field.data_type(), rounding) {
+        (DataType::Decimal128(..), DataType::Decimal128(..), Rounding::Abs) => absolute::<Decimal128Type>(args),
+        (_, _, Rounding::Abs) => absolute::<Decimal256Type>(args),
+        (DataType::Decimal128(..), DataType::Decimal128(..), _) => {
+            to_places::<Decimal128Type, i128, Decimal128Type>(rounding, args, places)
+        }
+        (DataType::Decimal128(..), _, _) => to_places::<Decimal128Type, i256, Decimal256Type>(rounding, args, places),
+        (_, DataType::Decimal128(..), _) => to_places::<Decimal256Type, i256, Decimal128Type>(rounding, args, places),
+        _ => to_places::<Decimal256Type, i256, Decimal256Type>(rounding, args, places),
+    }
+}
+
+fn absolute<T: Decimal>(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
+    unary::<T, T>(args, |value| (if value < T::Native::ZERO { value.negated() } else { value }, false), never)
+}
+
+/// Computed as W, the wider of both.
+fn to_places<I: Decimal, W: Unscaled, O: Decimal>(
+    rounding: Rounding,
+    args: &ScalarFunctionArgs,
+    places: i32,
+) -> Result<ColumnarValue> {
+    let [value] = args.args.as_slice() else { return Err(wrong_arity(args.args.len()).into()) };
+    let from = value.data_type();
     let (Some((_, from_scale)), Some((_, to_scale))) = (digits(&from), digits(args.return_field.data_type())) else {
         return Err(unexpected_type(&from).into());
     };
-    let args = &ScalarFunctionArgs { args: vec![value.clone()], ..args.clone() };
-    if matches!(rounding, Rounding::Abs) {
-        return unary::<Decimal128Type, Decimal128Type>(
-            args,
-            |value| (if value < 0 { negated(value) } else { value }, false),
-            never,
-        );
-    }
     // 12.345 at 2 places: /10, *1. 1234 at -2: /100, *100. 1.5 at 4: /1, *1000. A unit beyond all
     // digits leaves nothing.
-    let unit = power_of_ten(from_scale.saturating_sub(places).max(0).unsigned_abs());
-    let factor = power_of_ten((to_scale - places.min(from_scale)).max(0).unsigned_abs()).unwrap_or(0);
-    unary::<Decimal128Type, Decimal128Type>(
+    let unit = W::power_of_ten(from_scale.saturating_sub(places).max(0).unsigned_abs());
+    let factor =
+        W::power_of_ten(to_scale.saturating_sub(places.min(from_scale)).max(0).unsigned_abs()).unwrap_or(W::ZERO);
+    unary::<I, O>(
         args,
-        |value| match unit {
-            _ if is_special(value) => (value, false),
-            Some(unit) => (rounded(rounding, value, unit).wrapping_mul(factor), false),
-            None => (0, false),
+        |value| {
+            let value: W = value.converted();
+            let rounded = match unit {
+                _ if value.is_special() => value,
+                Some(unit) => rounded(rounding, value, unit).mul_wrapping(factor),
+                None => W::ZERO,
+            };
+            (rounded.converted(), false)
         },
         never,
     )
 }
 
 /// numeric as an integer: rounded half away from zero, 22003 out of range, 0A000 for what is no number.
-pub(super) fn numeric_to_integer<O>(args: &ScalarFunctionArgs, name: &str) -> Result<ColumnarValue>
+pub(super) fn numeric_to_integer<I, O>(args: &ScalarFunctionArgs, name: &str) -> Result<ColumnarValue>
 where
+    I: Decimal,
     O: ArrowPrimitiveType,
     O::Native: TryFrom<i128>,
 {
-    let unit = unit(args)?;
-    unary::<Decimal128Type, O>(
+    let (_, unit) = unit::<I>(args)?;
+    let integer = |value: I::Native| rounded(Rounding::Round, value, unit).to_i256().to_i128();
+    unary::<I, O>(
         args,
-        |value| match O::Native::try_from(rounded(Rounding::Round, value, unit)) {
-            Ok(integer) if !is_special(value) => (integer, false),
+        |value| match integer(value).and_then(|integer| O::Native::try_from(integer).ok()) {
+            Some(integer) if !value.is_special() => (integer, false),
             _ => (O::default_value(), true),
         },
         |value| match value {
-            NUMERIC_NAN => Error::new(sqlstate::FEATURE_NOT_SUPPORTED, format!("cannot convert NaN to {name}")),
-            value if is_special(value) => {
+            nan if nan == I::Native::NAN => {
+                Error::new(sqlstate::FEATURE_NOT_SUPPORTED, format!("cannot convert NaN to {name}"))
+            }
+            infinity if infinity.is_special() => {
                 Error::new(sqlstate::FEATURE_NOT_SUPPORTED, format!("cannot convert infinity to {name}"))
             }
             _ => out_of_range(name),
@@ -129,29 +159,30 @@ where
     )
 }
 
-/// 10 to the scale of the argument.
-fn unit(args: &ScalarFunctionArgs) -> Result<i128> {
+/// The scale of the argument, and 10 to it.
+fn unit<I: Decimal>(args: &ScalarFunctionArgs) -> Result<(u32, I::Native)> {
     let Some(first) = args.args.first() else { return Err(wrong_arity(0).into()) };
     let data_type = first.data_type();
-    let unit = digits(&data_type).and_then(|(_, scale)| power_of_ten(scale.max(0).unsigned_abs()));
+    let scale = digits(&data_type).map(|(_, scale)| scale.max(0).unsigned_abs());
+    let unit = scale.and_then(|scale| Some((scale, I::Native::power_of_ten(scale)?)));
     Ok(unit.ok_or_else(|| unexpected_type(&data_type))?)
 }
 
 /// numeric as a float, rounded once: a number below 2^53 over a power of ten up to 10^22 are both
 /// exact, so their quotient is; any other goes through its decimal digits, as PostgreSQL goes.
-pub(super) fn numeric_to_float8(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
-    const EXACT: u128 = 1 << 53;
-    let unit = unit(args)?;
-    let scale = unit.ilog10();
-    unary::<Decimal128Type, Float64Type>(
+pub(super) fn numeric_to_float8<I: Decimal>(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
+    const EXACT: i128 = 1 << 53;
+    let (scale, unit) = unit::<I>(args)?;
+    let divisor = (scale <= 22).then_some(unit.low() as f64);
+    unary::<I, Float64Type>(
         args,
         |value| {
-            let float = match value {
-                NUMERIC_NAN => f64::NAN,
-                NUMERIC_INFINITY => f64::INFINITY,
-                NUMERIC_NEGATIVE_INFINITY => f64::NEG_INFINITY,
-                value if value.unsigned_abs() <= EXACT && scale <= 22 => value as f64 / unit as f64,
-                value => format!("{value}e-{scale}").parse().unwrap_or(f64::NAN),
+            let float = match (value.to_i256().to_i128(), divisor) {
+                (Some(value), Some(divisor)) if (-EXACT..=EXACT).contains(&value) => value as f64 / divisor,
+                _ if value == I::Native::NAN => f64::NAN,
+                _ if value == I::Native::INFINITY => f64::INFINITY,
+                _ if value == I::Native::NEGATIVE_INFINITY => f64::NEG_INFINITY,
+                _ => format!("{value}e-{scale}").parse().unwrap_or(f64::NAN),
             };
             (float, false)
         },
@@ -166,15 +197,20 @@ mod tests {
     #[test]
     fn roundings_of_units() {
         use Rounding::*;
+        let most = i128::power_of_ten(38).expect("fits");
+        assert_eq!([most / 2 - 1, most / 2, 1 - most].map(|value| rounded(Round, value, most)), [0, 1, -1]);
         for (rounding, expected) in [
             (Floor, [-2, -2, -2, -1, 0, 0, 1, 1, 1]),
             (Ceil, [-1, -1, -1, -1, 0, 1, 2, 2, 2]),
             (Round, [-2, -2, -1, -1, 0, 0, 1, 2, 2]),
             (Trunc, [-1, -1, -1, -1, 0, 0, 1, 1, 1]),
         ] {
-            let found = [-19, -15, -14, -10, 0, 4, 14, 15, 19].map(|value| rounded(rounding, value, 10));
+            let found = [-19, -15, -14, -10, 0, 4, 14, 15, 19].map(|value: i128| rounded(rounding, value, 10));
             assert_eq!(found, expected, "{rounding:?}");
             assert_eq!(rounded(rounding, -7, 1), -7);
+            let wide = [-19, -15, -14, -10, 0, 4, 14, 15, 19].map(i256::from_i128);
+            let found = wide.map(|value| rounded(rounding, value, i256::from_i128(10)));
+            assert_eq!(found, expected.map(i256::from_i128), "{rounding:?}");
         }
     }
 }

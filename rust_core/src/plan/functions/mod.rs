@@ -15,9 +15,12 @@ pub(in crate::plan) mod interval;
 mod kernel;
 mod maths;
 pub(in crate::plan) mod numeric;
+pub(in crate::plan) mod numeric_digits;
+pub(in crate::plan) mod numeric_division;
 mod numeric_order;
 mod strings;
 pub(in crate::plan) mod text;
+mod unscaled;
 
 use std::sync::{Arc, LazyLock};
 
@@ -32,9 +35,11 @@ pub use cancel::{cancellable, not_cancelled};
 use cast::Target;
 use choice::Choice;
 use float::Float;
+pub(in crate::plan) use float::overflow as float_overflow;
 use integer::Integer;
 use maths::Rounding;
 use numeric::Numeric;
+pub(in crate::plan) use numeric_order::write as numeric_key;
 
 /// A function as it is registered.
 struct Entry {
@@ -125,6 +130,7 @@ functions! {
     BpcharTrim "pg_bpchar_trim" 1 First, text::trim;
     Like "pg_like" 2 Is(DataType::Boolean), text::like;
     NumericOrder "pg_numeric_order" 1 Is(DataType::Binary), numeric_order::invoke;
+    NumericPayload "pg_numeric_payload" 1 Is(DataType::Binary), numeric_order::payload;
     IntervalOrder "pg_interval_order" 1 Is(interval::SPAN), interval::order;
     TextLength "pg_text_length" 1 Is(DataType::Int32), strings::length;
     TextBytes "pg_text_bytes" 1 Is(DataType::Int32), strings::octet_length;

@@ -13,13 +13,13 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryBuilder};
-use arrow::datatypes::{DataType, Decimal128Type};
+use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 
 use super::kernel::{unexpected_type, wrong_arity};
 use crate::error::Error;
-use crate::scan::numeric::{Kind, encode};
+use crate::scan::numeric::{Kind, encode, encode_wide};
 
 const NEGATIVE_INFINITY: u8 = 0x00;
 const NEGATIVE: u8 = 0x40;
@@ -28,39 +28,64 @@ const POSITIVE: u8 = 0xC0;
 const INFINITY: u8 = 0xE0;
 const NAN: u8 = 0xF0;
 
-/// `pg_numeric_order`: of a numeric's payload (Binary) or a Decimal128, to Binary.
+/// `pg_numeric_order`: of a numeric's payload (Binary) or a decimal, to Binary.
 pub(super) fn invoke(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
+    let mut key = Vec::new();
+    of_payloads(args, |keys, payload| append(keys, &mut key, payload))
+}
+
+/// `pg_numeric_payload`: the payload of a decimal, of a payload itself.
+pub(super) fn payload(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
+    of_payloads(args, |payloads, payload| {
+        payloads.append_option(payload);
+        Ok(())
+    })
+}
+
+/// What `append` makes of each payload of the only argument, a payload (Binary) or a decimal.
+fn of_payloads(
+    args: &ScalarFunctionArgs,
+    mut append: impl FnMut(&mut BinaryBuilder, Option<&[u8]>) -> Result<()>,
+) -> Result<ColumnarValue> {
     let [argument] = args.args.as_slice() else { return Err(wrong_arity(args.args.len()).into()) };
     if *args.return_field.data_type() != DataType::Binary {
         return Err(unexpected_type(args.return_field.data_type()).into());
     }
     match argument {
-        ColumnarValue::Array(array) => Ok(ColumnarValue::Array(keys(array.as_ref())?)),
+        ColumnarValue::Array(array) => Ok(ColumnarValue::Array(each(array.as_ref(), &mut append)?)),
         ColumnarValue::Scalar(scalar) => {
-            let key = keys(scalar.to_array()?.as_ref())?;
-            Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&key, 0)?))
+            let made = each(scalar.to_array()?.as_ref(), &mut append)?;
+            Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&made, 0)?))
         }
     }
 }
 
-fn keys(array: &dyn Array) -> Result<ArrayRef> {
-    let mut keys = BinaryBuilder::with_capacity(array.len(), array.len() * 11);
-    let mut key = Vec::new();
+fn each(
+    array: &dyn Array,
+    append: &mut impl FnMut(&mut BinaryBuilder, Option<&[u8]>) -> Result<()>,
+) -> Result<ArrayRef> {
+    let mut made = BinaryBuilder::with_capacity(array.len(), array.len() * 11);
     match array.data_type() {
         DataType::Binary => {
             for payload in array.as_binary::<i32>() {
-                append(&mut keys, &mut key, payload)?;
+                append(&mut made, payload)?;
             }
         }
         DataType::Decimal128(_, scale @ 0..=38) => {
             for value in array.as_primitive::<Decimal128Type>() {
                 let encoded = value.map(|value| encode(value, scale.unsigned_abs()));
-                append(&mut keys, &mut key, encoded.as_ref().map(|encoded| encoded.payload()))?;
+                append(&mut made, encoded.as_ref().map(|encoded| encoded.payload()))?;
+            }
+        }
+        DataType::Decimal256(_, scale @ 0..=76) => {
+            for value in array.as_primitive::<Decimal256Type>() {
+                let encoded = value.map(|value| encode_wide(value, scale.unsigned_abs()));
+                append(&mut made, encoded.as_ref().map(|encoded| encoded.payload()))?;
             }
         }
         other => return Err(unexpected_type(other).into()),
     }
-    Ok(Arc::new(keys.finish()))
+    Ok(Arc::new(made.finish()))
 }
 
 fn append(keys: &mut BinaryBuilder, key: &mut Vec<u8>, payload: Option<&[u8]>) -> Result<()> {
@@ -76,7 +101,7 @@ fn append(keys: &mut BinaryBuilder, key: &mut Vec<u8>, payload: Option<&[u8]>) -
 }
 
 /// Writes the key of the numeric with this payload; `None` when that is malformed.
-fn write(payload: &[u8], key: &mut Vec<u8>) -> Option<()> {
+pub(in crate::plan) fn write(payload: &[u8], key: &mut Vec<u8>) -> Option<()> {
     let parsed = match Kind::of(payload)? {
         Kind::NaN => {
             key.push(NAN);
