@@ -11,12 +11,16 @@
  * the pages. Only the order of the pages is ours: participants claim ranges of
  * blocks from PgjsSharedScan.
  *
+ * A scan of a partitioned or inherited table has a part for each table that is
+ * read for it, else one part: the table itself.
+ *
  * Invariants: a scan holds at most one pin, that of the last page; a claimed
  * range never crosses a multiple of CLAIM_BLOCKS, the unit that scan work is
  * cut into.
  */
 #include "postgres.h"
 
+#include "access/attmap.h"
 #include "access/detoast.h"
 #include "access/heapam.h"
 #include "access/tableam.h"
@@ -35,13 +39,24 @@
 #define CLAIM_BLOCKS		128
 #define MIN_CLAIM_BLOCKS	16
 
+typedef struct HeapPart
+{
+	HeapScanDesc h_scan;		/* NULL: not to be read, or ended */
+	PgjsSharedScan *h_shared;
+	const char *h_name;
+	AttrMap    *h_map;			/* from the attributes of the scan's table, or NULL: the same */
+	PgjsAttribute *h_attributes;
+	uint32		h_natts;
+} HeapPart;
+
 struct PgjsHeapScan
 {
-	HeapScanDesc h_scan;
-	PgjsSharedScan *h_shared;
 	uint32		h_participants;
-	uint32		h_natts;
-	PgjsAttribute h_attributes[FLEXIBLE_ARRAY_MEMBER];
+	uint32		h_part;			/* that is claimed from; h_nparts when all are used up */
+	uint64		h_later;		/* blocks of the parts after it */
+	bool		h_claimed;		/* h_later is known */
+	uint32		h_nparts;
+	HeapPart	h_parts[FLEXIBLE_ARRAY_MEMBER];
 };
 
 /*
@@ -50,14 +65,16 @@ struct PgjsHeapScan
  * descriptor under us.
  */
 static void
-describe_attributes(PgjsHeapScan *scan, TupleDesc desc)
+describe_attributes(HeapPart *part, TupleDesc desc)
 {
 	uint32		i;
 
-	for (i = 0; i < scan->h_natts; i++)
+	part->h_natts = desc->natts;
+	part->h_attributes = palloc0(sizeof(PgjsAttribute) * Max(part->h_natts, 1));
+	for (i = 0; i < part->h_natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
-		PgjsAttribute *out = &scan->h_attributes[i];
+		PgjsAttribute *out = &part->h_attributes[i];
 		AttrMissing *missing = NULL;
 
 		if (att->atthasmissing && desc->constr != NULL && desc->constr->missing != NULL)
@@ -77,19 +94,31 @@ describe_attributes(PgjsHeapScan *scan, TupleDesc desc)
 	}
 }
 
+PgjsHeapScan *
+pgjs_heapscan_create(PgjsSharedScan *shared, uint32 nparts, uint32 participants)
+{
+	PgjsHeapScan *scan = palloc0(offsetof(PgjsHeapScan, h_parts) + sizeof(HeapPart) * nparts);
+
+	scan->h_participants = participants;
+	scan->h_nparts = nparts;
+	for (uint32 i = 0; i < nparts; i++)
+		scan->h_parts[i].h_shared = &shared[i];
+	return scan;
+}
+
 /*
- * Allocates in the current context, which must outlive the scan. `shared` may
- * still lack sh_nblocks.
+ * Attributes go by their names from a table to those that are read for it, as
+ * in PostgreSQL, which sees to it that types, modifiers and collations are the
+ * same.
  *
  * No synchronized scanning: it would start a participant in mid-table. The scan
  * counts in the statistics once per participant, as with PostgreSQL's own
  * parallel scans.
  */
-PgjsHeapScan *
-pgjs_heapscan_begin(Relation rel, Snapshot snapshot, PgjsSharedScan *shared, uint32 participants)
+uint32
+pgjs_heapscan_begin(PgjsHeapScan *scan, uint32 number, Relation rel, Relation table, Snapshot snapshot)
 {
-	uint32		natts = RelationGetNumberOfAttributes(rel);
-	PgjsHeapScan *scan;
+	HeapPart   *part = &scan->h_parts[number];
 
 	/* Planned on a heap table; another access method's scan would not be a HeapScanDesc. */
 	if (rel->rd_tableam != GetHeapamTableAmRoutine())
@@ -98,45 +127,49 @@ pgjs_heapscan_begin(Relation rel, Snapshot snapshot, PgjsSharedScan *shared, uin
 				 errmsg("access method of relation \"%s\" is not supported by pg_joinscan",
 						RelationGetRelationName(rel))));
 
-	scan = palloc0(offsetof(PgjsHeapScan, h_attributes) + sizeof(PgjsAttribute) * natts);
-	scan->h_shared = shared;
-	scan->h_participants = participants;
-	scan->h_natts = natts;
-	describe_attributes(scan, RelationGetDescr(rel));
-	scan->h_scan = (HeapScanDesc) table_beginscan_strat(rel, snapshot, 0, NULL, true, false);
-	return scan;
-}
-
-/* The table's blocks as this participant saw them when it began: the leader's number is what is shared. */
-uint32
-pgjs_heapscan_nblocks(PgjsHeapScan *scan)
-{
-	return scan->h_scan->rs_nblocks;
+	part->h_name = pstrdup(RelationGetRelationName(rel));
+	describe_attributes(part, RelationGetDescr(rel));
+	if (rel != table)
+#if PG_VERSION_NUM >= 160000
+		part->h_map = build_attrmap_by_name_if_req(RelationGetDescr(rel), RelationGetDescr(table), false);
+#else
+		part->h_map = build_attrmap_by_name_if_req(RelationGetDescr(rel), RelationGetDescr(table));
+#endif
+	part->h_scan = (HeapScanDesc) table_beginscan_strat(rel, snapshot, 0, NULL, true, false);
+	return part->h_scan->rs_nblocks;
 }
 
 PgjsIo
-pgjs_heapscan_open(PgjsHeapScan *scan, PgjsRelation *relation)
+pgjs_heapscan_open(PgjsHeapScan *scan, uint32_t number, PgjsRelation *relation)
 {
-	relation->attributes = scan->h_attributes;
-	relation->natts = scan->h_natts;
+	const HeapPart *part = &scan->h_parts[number];
+
+	if (number >= scan->h_nparts || part->h_scan == NULL)
+		elog(ERROR, "part %u of a scan is not open", number);
+	relation->attributes = part->h_attributes;
+	relation->natts = part->h_natts;
+	relation->attnos = part->h_map == NULL ? NULL : part->h_map->attnums;
+	relation->nattnos = part->h_map == NULL ? 0 : part->h_map->maplen;
+	relation->name = part->h_name;
 	return PGJS_IO_OK;
 }
 
 /*
- * How many blocks to claim at `next`. Whole units while there are plenty;
- * then halves, quarters and so on, so that all participants run out of work
- * at about the same time. Sizes are powers of two and never grow again, so
- * `next` is a multiple of the size, and no range crosses a unit's end.
+ * How many blocks to claim at `next` of a part, with `later` blocks in the
+ * parts after it. Whole units while there are plenty; then halves, quarters and
+ * so on, so that all participants run out of work at about the same time. Sizes
+ * are powers of two and never grow again, so `next` is a multiple of the size,
+ * and no range crosses a unit's end.
  */
 static uint32
-claim_size(uint32 next, uint32 nblocks, uint32 participants)
+claim_size(uint32 next, uint32 nblocks, uint64 later, uint32 participants)
 {
 	uint32		remaining = nblocks - next;
 	uint32		size = CLAIM_BLOCKS;
 
 	if (participants > 1)
 	{
-		while (size > MIN_CLAIM_BLOCKS && (uint64) size * participants * 2 > remaining)
+		while (size > MIN_CLAIM_BLOCKS && (uint64) size * participants * 2 > remaining + later)
 			size /= 2;
 	}
 	Assert(next % size == 0);
@@ -144,30 +177,51 @@ claim_size(uint32 next, uint32 nblocks, uint32 participants)
 }
 
 /*
+ * Claims of one part; false when it is used up.
+ *
  * sh_next needs no ordering towards other memory: a claim hands over a
  * number, the pages come through the buffer manager. It never passes
  * sh_nblocks, so it cannot wrap.
  */
-PgjsIo
-pgjs_heapscan_claim(PgjsHeapScan *scan, uint32_t *start, uint32_t *nblocks)
+static bool
+claim_part(const PgjsHeapScan *scan, PgjsClaim *claim)
 {
-	PgjsSharedScan *shared = scan->h_shared;
+	PgjsSharedScan *shared = scan->h_parts[scan->h_part].h_shared;
 	uint32		next = pg_atomic_read_u32(&shared->sh_next);
 	uint32		size;
 
 	do
 	{
 		if (next >= shared->sh_nblocks)
-		{
-			*start = shared->sh_nblocks;
-			*nblocks = 0;
-			return PGJS_IO_OK;
-		}
-		size = claim_size(next, shared->sh_nblocks, scan->h_participants);
+			return false;
+		size = claim_size(next, shared->sh_nblocks, scan->h_later, scan->h_participants);
 	} while (!pg_atomic_compare_exchange_u32(&shared->sh_next, &next, next + size));
 
-	*start = next;
-	*nblocks = size;
+	claim->part = scan->h_part;
+	claim->start = next;
+	claim->nblocks = size;
+	return true;
+}
+
+/* All participants go through the parts in the same order: the last ones are where they share what is left. */
+PgjsIo
+pgjs_heapscan_claim(PgjsHeapScan *scan, PgjsClaim *claim)
+{
+	if (!scan->h_claimed)
+	{
+		scan->h_claimed = true;
+		for (uint32 i = 1; i < scan->h_nparts; i++)
+			scan->h_later += scan->h_parts[i].h_shared->sh_nblocks;
+	}
+	for (; scan->h_part < scan->h_nparts; scan->h_part++)
+	{
+		if (claim_part(scan, claim))
+			return PGJS_IO_OK;
+		pgjs_heapscan_unpin(scan);
+		if (scan->h_part + 1 < scan->h_nparts)
+			scan->h_later -= scan->h_parts[scan->h_part + 1].h_shared->sh_nblocks;
+	}
+	memset(claim, 0, sizeof(*claim));
 	return PGJS_IO_OK;
 }
 
@@ -178,8 +232,12 @@ pgjs_heapscan_claim(PgjsHeapScan *scan, uint32_t *start, uint32_t *nblocks)
 PgjsIo
 pgjs_heapscan_page(PgjsHeapScan *scan, uint32_t block, PgjsPage *page)
 {
-	HeapScanDesc heap = scan->h_scan;
-	Relation	rel = heap->rs_base.rs_rd;
+	HeapScanDesc heap = scan->h_part < scan->h_nparts ? scan->h_parts[scan->h_part].h_scan : NULL;
+	Relation	rel;
+
+	if (heap == NULL)
+		elog(ERROR, "block %u was not claimed", block);
+	rel = heap->rs_base.rs_rd;
 
 	/* The table cannot have shrunk since the leader looked: truncation waits for our lock. */
 	if (block >= heap->rs_nblocks)
@@ -207,9 +265,9 @@ pgjs_heapscan_page(PgjsHeapScan *scan, uint32_t block, PgjsPage *page)
 PgjsIo
 pgjs_heapscan_unpin(PgjsHeapScan *scan)
 {
-	HeapScanDesc heap = scan->h_scan;
+	HeapScanDesc heap = scan->h_part < scan->h_nparts ? scan->h_parts[scan->h_part].h_scan : NULL;
 
-	if (BufferIsValid(heap->rs_cbuf))
+	if (heap != NULL && BufferIsValid(heap->rs_cbuf))
 	{
 		ReleaseBuffer(heap->rs_cbuf);
 		heap->rs_cbuf = InvalidBuffer;
@@ -234,10 +292,14 @@ pgjs_heapscan_detoast(MemoryContext cxt, const uint8_t *datum, const uint8_t **d
 	return PGJS_IO_OK;
 }
 
-/* Drops the pin and heapam's state; the relation is its opener's. */
+/* Drops the pin and heapam's state; the relations are their opener's. */
 void
 pgjs_heapscan_end(PgjsHeapScan *scan)
 {
-	table_endscan(&scan->h_scan->rs_base);
-	scan->h_scan = NULL;
+	for (uint32 i = 0; i < scan->h_nparts; i++)
+	{
+		if (scan->h_parts[i].h_scan != NULL)
+			table_endscan(&scan->h_parts[i].h_scan->rs_base);
+		scan->h_parts[i].h_scan = NULL;
+	}
 }

@@ -3,6 +3,7 @@
 //! All methods are called from one thread, inside a turn, and are short: none runs SQL. After one
 //! has returned [`Error::Parked`](crate::error::Error::Parked) an ERROR waits in C to be rethrown, and nothing may be asked again.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::error::Result;
@@ -26,6 +27,34 @@ pub struct Attribute {
     pub attnotnull: bool,
     pub missing_isnull: bool,
     pub attisdropped: bool,
+}
+
+/// How the tuples of one part of a scan lie, borrowed for as long as the session lives.
+#[derive(Clone, Debug)]
+pub struct Relation<'a> {
+    /// Attribute number 1 first.
+    pub attributes: &'a [Attribute],
+    /// Of each attribute of the scan's table, from 1, its number in this part; 0 for a dropped one. None: the same.
+    pub attnos: Option<&'a [i16]>,
+    /// Of the part's table, for messages.
+    pub name: Cow<'a, str>,
+}
+
+impl Relation<'_> {
+    /// The number in this part of the scan's attribute `attno`; None when it has none.
+    pub fn attno(&self, attno: u32) -> Option<u32> {
+        let Some(attnos) = self.attnos else { return Some(attno) };
+        let here = *attnos.get((attno as usize).checked_sub(1)?)?;
+        u32::try_from(here).ok().filter(|&here| here > 0)
+    }
+}
+
+/// A range of blocks of one part of a scan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claim {
+    pub part: u32,
+    /// Empty when all parts are used up.
+    pub blocks: Range<u32>,
 }
 
 /// A pinned heap page and its visible tuples, borrowed for one callback.
@@ -80,11 +109,12 @@ pub trait Host: std::marker::Send + Sync {
     fn interrupt_pending(&self) -> bool;
     /// PostgreSQL wants to end the query (cancel, terminate).
     fn cancelled(&self) -> bool;
-    /// Tuple layout behind scan `scan`, attribute number 1 first.
-    fn scan_open(&self, scan: u32) -> Result<&[Attribute]>;
-    /// The next range of blocks of this participant; empty when the table is used up.
-    fn scan_claim(&self, scan: u32) -> Result<Range<u32>>;
-    /// Pins `block` and shows its visible tuples to `read`, once.
+    /// The next range of blocks of this participant. A scan of a partitioned or inherited table has a part for each
+    /// table that it reads, one after the other; any other scan has one.
+    fn scan_claim(&self, scan: u32) -> Result<Claim>;
+    /// Tuple layout of a part that was claimed of.
+    fn scan_open(&self, scan: u32, part: u32) -> Result<Relation<'_>>;
+    /// Pins `block` of the last claim and shows its visible tuples to `read`, once.
     fn scan_page(&self, scan: u32, block: u32, read: &mut dyn FnMut(Page<'_>) -> Result<()>) -> Result<()>;
     /// Drops the pin that the last `scan_page` of this scan left.
     fn scan_unpin(&self, scan: u32) -> Result<()>;

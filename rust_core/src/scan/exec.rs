@@ -1,10 +1,13 @@
 //! `HeapScanExec`: this participant's share of one table, as record batches.
 //!
 //! ```text
-//! table:   | range | range | range | …     claimed one at a time, by any participant
+//! table:   | part           | part | …     itself, or the partitions or children that are read for it
+//! part:    | range | range | range | …     claimed one at a time, by any participant
 //! range:   | page | page | … |             128 blocks, read by the one that claimed it
 //! batches: [   ][ ] [   ][ ] [ ]           never across two ranges
 //! ```
+//!
+//! Parts lay their tuples out each in its own way, and number their attributes so; their batches are alike.
 //!
 //! Invariant: the host is called only from `poll_next`, so within a turn. Dropping a stream calls nothing: the
 //! pin that the last page left belongs to C, which lets it go with its scan.
@@ -31,7 +34,7 @@ use datafusion::physical_plan::{
 use futures::Stream;
 
 use crate::error::{Error, Result, sqlstate};
-use crate::host::TypeLayout;
+use crate::host::{Host, TypeLayout};
 use crate::scan::columns::arrow_type;
 use crate::scan::decoder::PageDecoder;
 use crate::session::SessionContext;
@@ -42,7 +45,7 @@ const BATCH_BYTES: usize = 16 << 20;
 /// One column that a scan reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScanColumn {
-    /// Attribute number, from 1.
+    /// Attribute number in the scan's table, from 1.
     pub attno: u32,
     pub typid: u32,
     pub typmod: i32,
@@ -57,7 +60,7 @@ impl ScanColumn {
     }
 }
 
-/// Leaf: the visible rows of one table. One partition; with no columns its batches have only a row count.
+/// Leaf: the visible rows of one table, or of the tables below it. One partition; with no columns its batches have only a row count.
 #[derive(Debug)]
 pub struct HeapScanExec {
     scan: u32,
@@ -166,6 +169,7 @@ impl ExecutionPlan for HeapScanExec {
 struct HeapScanStream {
     session: Arc<SessionContext>,
     scan: u32,
+    /// The name of the part that is read.
     table: String,
     columns: Vec<ScanColumn>,
     schema: SchemaRef,
@@ -177,9 +181,12 @@ struct HeapScanStream {
 }
 
 enum State {
-    /// Not polled yet: the host has not been asked for the tuple layout.
+    /// Not polled yet: nothing has been claimed.
     Unopened,
-    Reading(Box<PageDecoder>),
+    Reading {
+        part: u32,
+        decoder: Box<PageDecoder>,
+    },
     /// Used up, or failed: the host is not called again.
     Done,
 }
@@ -190,34 +197,57 @@ impl HeapScanStream {
         let host = session.host().as_ref();
         loop {
             ready!(session.poll_checkpoint(cx));
-            let decoder = match &mut self.state {
+            match &mut self.state {
                 State::Done => return Poll::Ready(Ok(None)),
-                State::Reading(decoder) => decoder,
-                State::Unopened => {
-                    let schema = Arc::clone(&self.schema);
-                    let attributes = host.scan_open(self.scan)?;
-                    let decoder = PageDecoder::new(host, attributes, &self.columns, schema, self.batch_size)?;
-                    self.state = State::Reading(Box::new(decoder));
-                    continue;
+                State::Reading { decoder, .. } if decoder.rows() > 0 => {
+                    let full = decoder.rows() >= self.batch_size || decoder.column_bytes() >= BATCH_BYTES;
+                    if full || self.blocks.is_empty() {
+                        return Poll::Ready(decoder.finish().map(Some));
+                    }
                 }
-            };
-            let full = decoder.rows() >= self.batch_size || decoder.column_bytes() >= BATCH_BYTES;
-            if full || (self.blocks.is_empty() && decoder.rows() > 0) {
-                return Poll::Ready(decoder.finish().map(Some));
+                State::Reading { .. } | State::Unopened => {}
             }
             if self.blocks.is_empty() {
-                self.blocks = host.scan_claim(self.scan)?;
-                if self.blocks.is_empty() {
+                let claim = host.scan_claim(self.scan)?;
+                if claim.blocks.is_empty() {
                     self.state = State::Done;
                     host.scan_unpin(self.scan)?;
                     return Poll::Ready(Ok(None));
                 }
+                self.blocks = claim.blocks;
+                if !matches!(&self.state, State::Reading { part, .. } if *part == claim.part) {
+                    self.open(host, claim.part)?;
+                    continue;
+                }
             }
+            let State::Reading { decoder, .. } = &mut self.state else {
+                return Poll::Ready(Err(Error::internal("a heap scan reads before it is open")));
+            };
             let block = self.blocks.start;
             host.scan_page(self.scan, block, &mut |page| decoder.push(host, page))
                 .map_err(|error| located(error, block, &self.table))?;
             self.blocks.start += 1;
         }
+    }
+
+    /// Gets ready for the tuples of `part`. Errors: XX000 when it lacks a column.
+    fn open(&mut self, host: &dyn Host, part: u32) -> Result<()> {
+        let relation = host.scan_open(self.scan, part)?;
+        let columns = self
+            .columns
+            .iter()
+            .map(|column| {
+                let attno = relation.attno(column.attno).ok_or_else(|| {
+                    Error::internal(format!("table \"{}\" has no column \"{}\"", relation.name, column.name))
+                })?;
+                Ok(ScanColumn { attno, ..column.clone() })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let schema = Arc::clone(&self.schema);
+        let decoder = PageDecoder::new(host, relation.attributes, &columns, schema, self.batch_size)?;
+        self.state = State::Reading { part, decoder: Box::new(decoder) };
+        self.table = relation.name.into_owned();
+        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@ use datafusion::prelude::SessionConfig;
 use pgrx_pg_sys::BuiltinOid;
 
 use crate::error::{Error, Result};
-use crate::host::{Attribute, CollationFlags, Host, PAGE_SIZE, Page, Receive, Send, TypeLayout};
+use crate::host::{Attribute, Claim, CollationFlags, Host, PAGE_SIZE, Page, Receive, Relation, Send, TypeLayout};
 use crate::scan::numeric;
 use crate::scan::varlena::long_header;
 use crate::session::{SessionContext, Topology};
@@ -207,7 +207,7 @@ impl HeapPage {
     }
 }
 
-/// Serves one table as scan 0.
+/// Serves one table as scan 0, or several as its parts.
 #[derive(Default)]
 pub struct FakeHost {
     pub attributes: Vec<Attribute>,
@@ -221,6 +221,11 @@ pub struct FakeHost {
     pub pages_read: AtomicU32,
     pub unpinned: AtomicU32,
     pub calls: AtomicU32,
+    /// Where this part has the attributes of the scan's table, if elsewhere.
+    pub attnos: Option<Vec<i16>>,
+    /// The part that comes after this one.
+    pub next: Option<Box<FakeHost>>,
+    pub claimed: AtomicU32,
 }
 
 impl FakeHost {
@@ -229,6 +234,10 @@ impl FakeHost {
         let blocks = pages.len() as u32;
         let ranges = (0..blocks.div_ceil(range)).map(|n| n * range..((n + 1) * range).min(blocks)).collect();
         Self { attributes, pages, ranges: Mutex::new(ranges), ..Self::default() }
+    }
+
+    fn part(&self, part: u32) -> &Self {
+        (0..part).fold(self, |host, _| host.next.as_deref().unwrap())
     }
 
     fn called(&self) {
@@ -245,15 +254,27 @@ impl Host for FakeHost {
         false
     }
 
-    fn scan_open(&self, scan: u32) -> Result<&[Attribute]> {
+    fn scan_claim(&self, _: u32) -> Result<Claim> {
         self.called();
-        assert_eq!(scan, 0);
-        Ok(&self.attributes)
+        let (mut part, mut host) = (0, self);
+        loop {
+            if let Some(blocks) = host.ranges.lock().unwrap().pop_front() {
+                self.claimed.store(part, Ordering::Relaxed);
+                return Ok(Claim { part, blocks });
+            }
+            match &host.next {
+                Some(next) => (part, host) = (part + 1, next),
+                None => return Ok(Claim::default()),
+            }
+        }
     }
 
-    fn scan_claim(&self, _: u32) -> Result<Range<u32>> {
+    fn scan_open(&self, scan: u32, part: u32) -> Result<Relation<'_>> {
         self.called();
-        Ok(self.ranges.lock().unwrap().pop_front().unwrap_or_default())
+        assert_eq!(scan, 0);
+        let host = self.part(part);
+        let name = if part == 0 { "t".into() } else { format!("t{part}").into() };
+        Ok(Relation { attributes: &host.attributes, attnos: host.attnos.as_deref(), name })
     }
 
     fn scan_page(&self, _: u32, block: u32, read: &mut dyn FnMut(Page<'_>) -> Result<()>) -> Result<()> {
@@ -262,7 +283,7 @@ impl Host for FakeHost {
         if self.parks_at == Some(block) {
             return Err(Error::Parked);
         }
-        read(self.pages[block as usize].page())
+        read(self.part(self.claimed.load(Ordering::Relaxed)).pages[block as usize].page())
     }
 
     fn scan_unpin(&self, _: u32) -> Result<()> {

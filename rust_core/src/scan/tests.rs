@@ -486,6 +486,73 @@ fn a_batch_never_spans_two_ranges() {
     assert!(metrics.elapsed_compute().is_some_and(|ns| ns > 0));
 }
 
+/// Parts of (int4, text) whose tables have the columns in their own ways: as they are; the other way round, after a
+/// dropped one; and with a column of their own in between.
+fn parted() -> FakeHost {
+    let (int4, text) = (attribute(BuiltinOid::INT4OID, -1), attribute(BuiltinOid::TEXTOID, -1));
+    let dropped = Attribute { attisdropped: true, typid: 0, ..int4 };
+    let part = |attributes: Vec<Attribute>, attnos, tuples: &[Vec<Value>]| {
+        let tuples: Vec<_> = tuples.iter().map(|values| tuple(&attributes, values)).collect();
+        let page = HeapPage::of(tuples.iter().map(Vec::as_slice));
+        FakeHost { attnos, ..FakeHost::new(attributes, vec![page], 4) }
+    };
+    let mut first = part(vec![int4, text], None, &[vec![Value::int4(1), Value::text("a")]]);
+    let mut second = part(
+        vec![dropped, text, int4],
+        Some(vec![3, 2]),
+        &[vec![Value::Null, Value::text("b"), Value::int4(2)], vec![Value::Null, Value::text("c"), Value::Null]],
+    );
+    let third = part(vec![int4, int4, text], Some(vec![1, 3]), &[vec![Value::int4(3), Value::int4(9), Value::Null]]);
+    second.next = Some(Box::new(third));
+    first.next = Some(Box::new(second));
+    first
+}
+
+#[test]
+fn parts_are_read_each_in_its_own_way() {
+    let host = Arc::new(parted());
+    let (exec, stream) = execute(&host, &[2, 1], 8192);
+    let batches = collect(stream);
+    // A batch never spans two parts.
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [1, 2, 1]);
+    assert!(batches.iter().all(|batch| batch.schema() == exec.schema()));
+    let texts: Vec<_> = batches
+        .iter()
+        .flat_map(|batch| {
+            batch.column(0).as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(texts, [Some("a".into()), Some("b".into()), Some("c".into()), None]);
+    let numbers: Vec<_> = batches
+        .iter()
+        .flat_map(|batch| batch.column(1).as_primitive::<Int32Type>().iter().collect::<Vec<_>>())
+        .collect();
+    assert_eq!(numbers, [Some(1), Some(2), None, Some(3)]);
+}
+
+#[test]
+fn a_part_without_the_column_is_refused() {
+    for attnos in [vec![1, 0], vec![1]] {
+        let mut host = parted();
+        host.next.as_mut().unwrap().attnos = Some(attnos);
+        let (_, mut stream) = execute(&Arc::new(host), &[2], 8192);
+        assert!(matches!(poll(&mut stream), Poll::Ready(Some(Ok(_)))));
+        let Poll::Ready(Some(Err(error))) = poll(&mut stream) else { panic!("no error") };
+        assert_eq!(state(&error.into()), sqlstate::INTERNAL_ERROR);
+    }
+}
+
+#[test]
+fn a_corrupted_block_of_a_part_is_named() {
+    let mut host = parted();
+    host.next.as_mut().unwrap().pages[0].bytes[24..28].fill(0);
+    let (_, mut stream) = execute(&Arc::new(host), &[1], 8192);
+    assert!(matches!(poll(&mut stream), Poll::Ready(Some(Ok(_)))));
+    let Poll::Ready(Some(Err(error))) = poll(&mut stream) else { panic!("no error") };
+    let Error::Raised { detail, .. } = error.into() else { panic!("parked") };
+    assert_eq!(detail.as_deref(), Some("Block 0 of table \"t1\"."));
+}
+
 #[test]
 fn counting_reads_no_column() {
     let host = Arc::new(numbered(3, 7, 2));
