@@ -3,31 +3,36 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::{DataFusionError, Result};
-use datafusion::execution::TaskContext;
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion::execution::{FunctionRegistry, TaskContext};
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use datafusion_proto::bytes::{
     physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
 };
+use datafusion_proto::physical_plan::from_proto::parse_physical_expr;
+use datafusion_proto::physical_plan::to_proto::serialize_physical_expr;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 use datafusion_proto::protobuf::{ArrowType, PhysicalExprNode};
 use prost::Message;
 
 use crate::checkpoint::CheckpointExec;
+use crate::distinct::{FirstOccurrenceExec, Occurrence};
 use crate::error::Error;
 use crate::exchange::{Distribution, DsmReaderExec, DsmWriterExec, StreamKind, StreamRegistry};
 use crate::host::TypeLayout;
+use crate::nested_loop::SkipProbeExec;
 use crate::postgres::{
     LeafColumn, MatchColumns, MatchKind, PostgresEvalExec, PostgresLeafExec, PostgresMatchExec, ResultColumn,
     RowNumberExec,
 };
 use crate::scan::{HeapScanExec, ScanColumn};
+use crate::window::{self, Bound, Frame, Kind, Window, WindowExec, WindowFunction};
 
 /// The nodes of ours, as protobuf messages.
 #[derive(Clone, PartialEq, Message)]
 struct NodeMessage {
-    #[prost(oneof = "Node", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "Node", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
     node: Option<Node>,
 }
 
@@ -49,10 +54,22 @@ enum Node {
     Match(MatchMessage),
     #[prost(message, tag = "8")]
     RowNumber(RowNumberMessage),
+    #[prost(message, tag = "9")]
+    FirstOccurrence(FirstOccurrenceMessage),
+    #[prost(message, tag = "10")]
+    SkipProbe(SkipProbeMessage),
+    #[prost(message, tag = "11")]
+    Window(WindowMessage),
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct CheckpointMessage {}
+struct CheckpointMessage {
+    #[prost(bool, tag = "1")]
+    compact: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct SkipProbeMessage {}
 
 #[derive(Clone, PartialEq, Message)]
 struct ScanMessage {
@@ -108,6 +125,125 @@ struct EvalMessage {
 
 #[derive(Clone, PartialEq, Message)]
 struct RowNumberMessage {}
+
+#[derive(Clone, PartialEq, Message)]
+struct FirstOccurrenceMessage {
+    #[prost(message, repeated, tag = "1")]
+    occurrences: Vec<OccurrenceMessage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct OccurrenceMessage {
+    #[prost(message, repeated, tag = "1")]
+    keys: Vec<PhysicalExprNode>,
+    #[prost(message, optional, tag = "2")]
+    filter: Option<PhysicalExprNode>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct WindowMessage {
+    #[prost(message, repeated, tag = "1")]
+    partition: Vec<PhysicalExprNode>,
+    #[prost(message, repeated, tag = "2")]
+    order: Vec<PhysicalExprNode>,
+    #[prost(message, repeated, tag = "3")]
+    functions: Vec<WindowFunctionMessage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct WindowFunctionMessage {
+    /// The name of an aggregate, or a number of the other functions.
+    #[prost(string, tag = "1")]
+    aggregate: String,
+    #[prost(uint32, tag = "2")]
+    kind: u32,
+    #[prost(sint64, tag = "3")]
+    number: i64,
+    #[prost(message, repeated, tag = "4")]
+    args: Vec<PhysicalExprNode>,
+    #[prost(message, optional, tag = "5")]
+    filter: Option<PhysicalExprNode>,
+    #[prost(bool, tag = "6")]
+    rows: bool,
+    #[prost(message, optional, tag = "7")]
+    start: Option<BoundMessage>,
+    #[prost(message, optional, tag = "8")]
+    end: Option<BoundMessage>,
+}
+
+/// Without an offset, the current row; no bound at all is unbounded.
+#[derive(Clone, PartialEq, Message)]
+struct BoundMessage {
+    #[prost(sint64, optional, tag = "1")]
+    offset: Option<i64>,
+}
+
+impl From<&BoundMessage> for Bound {
+    fn from(message: &BoundMessage) -> Self {
+        message.offset.map_or(Self::Current, Self::Rows)
+    }
+}
+
+fn bound_message(bound: Bound) -> Option<BoundMessage> {
+    match bound {
+        Bound::Unbounded => None,
+        Bound::Current => Some(BoundMessage { offset: None }),
+        Bound::Rows(offset) => Some(BoundMessage { offset: Some(offset) }),
+    }
+}
+
+impl WindowFunctionMessage {
+    fn new(function: &WindowFunction, codec: &JoinScanCodec) -> Result<Self> {
+        let expr = |expr: &Arc<dyn PhysicalExpr>| serialize_physical_expr(expr, codec);
+        let aggregate = match &function.kind {
+            Kind::Aggregate(aggregate) => aggregate.fun().name().to_string(),
+            _ => String::new(),
+        };
+        let (kind, number) = match function.kind {
+            Kind::Aggregate(_) => (0, 0),
+            Kind::RowNumber => (1, 0),
+            Kind::Rank => (2, 0),
+            Kind::DenseRank => (3, 0),
+            Kind::PercentRank => (4, 0),
+            Kind::CumeDist => (5, 0),
+            Kind::Ntile(number) => (6, number),
+            Kind::Lag(number) => (7, number),
+            Kind::Nth(number) => (8, number),
+            Kind::Last => (9, 0),
+        };
+        Ok(Self {
+            aggregate,
+            kind,
+            number,
+            args: function.args.iter().map(expr).collect::<Result<_>>()?,
+            filter: function.filter.as_ref().map(expr).transpose()?,
+            rows: function.frame.rows,
+            start: bound_message(function.frame.start),
+            end: bound_message(function.frame.end),
+        })
+    }
+
+    fn function(&self, input: &SchemaRef, context: &TaskContext, codec: &JoinScanCodec) -> Result<WindowFunction> {
+        let expr = |expr: &PhysicalExprNode| parse_physical_expr(expr, context, input, codec);
+        let args = self.args.iter().map(expr).collect::<Result<Vec<_>>>()?;
+        let kind = match self.kind {
+            0 => Kind::Aggregate(window::aggregate(context.udaf(&self.aggregate)?, args.clone(), input)?),
+            1 => Kind::RowNumber,
+            2 => Kind::Rank,
+            3 => Kind::DenseRank,
+            4 => Kind::PercentRank,
+            5 => Kind::CumeDist,
+            6 => Kind::Ntile(self.number),
+            7 => Kind::Lag(self.number),
+            8 => Kind::Nth(self.number),
+            9 => Kind::Last,
+            other => return Err(Error::internal(format!("unknown window function {other}")).into()),
+        };
+        let bound = |message: &Option<BoundMessage>| message.as_ref().map_or(Bound::Unbounded, Bound::from);
+        let frame = Frame { rows: self.rows, start: bound(&self.start), end: bound(&self.end) };
+        Ok(WindowFunction { kind, args, filter: self.filter.as_ref().map(expr).transpose()?, frame })
+    }
+}
 
 #[derive(Clone, PartialEq, Message)]
 struct MatchMessage {
@@ -222,14 +358,7 @@ impl PhysicalExtensionCodec for JoinScanCodec {
                         writer
                             .keys
                             .iter()
-                            .map(|key| {
-                                datafusion_proto::physical_plan::from_proto::parse_physical_expr(
-                                    key,
-                                    context,
-                                    &input.schema(),
-                                    self,
-                                )
-                            })
+                            .map(|key| parse_physical_expr(key, context, &input.schema(), self))
                             .collect::<Result<_>>()?,
                     ),
                 };
@@ -241,8 +370,8 @@ impl PhysicalExtensionCodec for JoinScanCodec {
                 let kind = StreamKind::try_from(reader.kind).map_err(unknown_kind)?;
                 Ok(Arc::new(DsmReaderExec::new(reader.stream, kind, Arc::clone(one_input(inputs)?))))
             }
-            Some(Node::Checkpoint(CheckpointMessage {})) => {
-                Ok(Arc::new(CheckpointExec::new(Arc::clone(one_input(inputs)?))))
+            Some(Node::Checkpoint(CheckpointMessage { compact })) => {
+                Ok(Arc::new(CheckpointExec::new(Arc::clone(one_input(inputs)?), compact)))
             }
             Some(Node::Eval(eval)) => {
                 let result = |value: ValueMessage| {
@@ -277,6 +406,33 @@ impl PhysicalExtensionCodec for JoinScanCodec {
             Some(Node::RowNumber(RowNumberMessage {})) => {
                 Ok(Arc::new(RowNumberExec::new(Arc::clone(one_input(inputs)?))))
             }
+            Some(Node::FirstOccurrence(message)) => {
+                let input = one_input(inputs)?;
+                let expr = |expr: &PhysicalExprNode| parse_physical_expr(expr, context, &input.schema(), self);
+                let occurrence = |occurrence: &OccurrenceMessage| {
+                    Ok(Occurrence {
+                        keys: occurrence.keys.iter().map(expr).collect::<Result<_>>()?,
+                        filter: occurrence.filter.as_ref().map(expr).transpose()?,
+                    })
+                };
+                let occurrences = message.occurrences.iter().map(occurrence).collect::<Result<_>>()?;
+                Ok(Arc::new(FirstOccurrenceExec::new(Arc::clone(input), occurrences)))
+            }
+            Some(Node::SkipProbe(SkipProbeMessage {})) => {
+                Ok(Arc::new(SkipProbeExec::new(Arc::clone(one_input(inputs)?))))
+            }
+            Some(Node::Window(message)) => {
+                let input = one_input(inputs)?;
+                let schema = input.schema();
+                let expr = |expr: &PhysicalExprNode| parse_physical_expr(expr, context, &schema, self);
+                let function = |function: &WindowFunctionMessage| function.function(&schema, context, self);
+                let window = Window {
+                    partition: message.partition.iter().map(expr).collect::<Result<_>>()?,
+                    order: message.order.iter().map(expr).collect::<Result<_>>()?,
+                    functions: message.functions.iter().map(function).collect::<Result<_>>()?,
+                };
+                Ok(Arc::new(WindowExec::try_new(Arc::clone(input), window)?))
+            }
             None => Err(Error::internal("unknown plan node").into()),
         }
     }
@@ -307,18 +463,17 @@ impl PhysicalExtensionCodec for JoinScanCodec {
             })
         } else if let Some(writer) = node.downcast_ref::<DsmWriterExec>() {
             let keys = match &writer.distribution {
-                Distribution::Hash(keys) => keys
-                    .iter()
-                    .map(|key| datafusion_proto::physical_plan::to_proto::serialize_physical_expr(key, self))
-                    .collect::<Result<_>>()?,
+                Distribution::Hash(keys) => {
+                    keys.iter().map(|key| serialize_physical_expr(key, self)).collect::<Result<_>>()?
+                }
                 Distribution::Broadcast | Distribution::Gather => Vec::new(),
             };
             let kind = writer.distribution.kind();
             Node::Writer(WriterMessage { stream: writer.stream, kind: kind.into(), keys })
         } else if let Some(reader) = node.downcast_ref::<DsmReaderExec>() {
             Node::Reader(ReaderMessage { stream: reader.stream, kind: reader.kind.into() })
-        } else if node.downcast_ref::<CheckpointExec>().is_some() {
-            Node::Checkpoint(CheckpointMessage {})
+        } else if let Some(checkpoint) = node.downcast_ref::<CheckpointExec>() {
+            Node::Checkpoint(CheckpointMessage { compact: checkpoint.compact() })
         } else if let Some(eval) = node.downcast_ref::<PostgresEvalExec>() {
             let evaluation = eval.evaluation();
             let result = |result: &ResultColumn| ValueMessage::new(result.expr, &result.data_type, &result.name);
@@ -348,6 +503,27 @@ impl PhysicalExtensionCodec for JoinScanCodec {
             })
         } else if node.downcast_ref::<RowNumberExec>().is_some() {
             Node::RowNumber(RowNumberMessage {})
+        } else if let Some(first) = node.downcast_ref::<FirstOccurrenceExec>() {
+            let expr = |expr: &Arc<dyn PhysicalExpr>| serialize_physical_expr(expr, self);
+            let occurrence = |occurrence: &Occurrence| {
+                Ok(OccurrenceMessage {
+                    keys: occurrence.keys.iter().map(expr).collect::<Result<_>>()?,
+                    filter: occurrence.filter.as_ref().map(expr).transpose()?,
+                })
+            };
+            let occurrences = first.occurrences().iter().map(occurrence).collect::<Result<_>>()?;
+            Node::FirstOccurrence(FirstOccurrenceMessage { occurrences })
+        } else if let Some(window) = node.downcast_ref::<WindowExec>() {
+            let Window { partition, order, functions } = window.window();
+            let expr = |expr: &Arc<dyn PhysicalExpr>| serialize_physical_expr(expr, self);
+            let function = |function: &WindowFunction| WindowFunctionMessage::new(function, self);
+            Node::Window(WindowMessage {
+                partition: partition.iter().map(expr).collect::<Result<_>>()?,
+                order: order.iter().map(expr).collect::<Result<_>>()?,
+                functions: functions.iter().map(function).collect::<Result<_>>()?,
+            })
+        } else if node.downcast_ref::<SkipProbeExec>().is_some() {
+            Node::SkipProbe(SkipProbeMessage {})
         } else {
             return Err(Error::internal(format!("the codec does not know {}", node.name())).into());
         };

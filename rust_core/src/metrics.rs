@@ -1,6 +1,7 @@
 //! What each operator did in this participant, in the pre-order of `plan::translate::Operator`.
 
 use crate::checkpoint::CheckpointExec;
+use crate::nested_loop::SkipProbeExec;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
 
@@ -23,7 +24,9 @@ fn walk(plan: &dyn ExecutionPlan, out: &mut Vec<OperatorMetrics>) {
     if plan.downcast_ref::<CheckpointExec>().is_none() {
         out.push(plan.metrics().map(|metrics| summarise(&metrics)).unwrap_or_default());
     }
-    for child in plan.children() {
+    // The join below it is the same operator.
+    let same = plan.downcast_ref::<SkipProbeExec>().map(|skip| skip.join().as_ref());
+    for child in same.unwrap_or(plan).children() {
         walk(child.as_ref(), out);
     }
 }

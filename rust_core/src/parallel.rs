@@ -29,7 +29,7 @@ use crate::error::{Error, Result};
 use crate::exchange::{Exchange, StreamRegistry};
 use crate::host::Host;
 use crate::memory::OperatorBudget;
-use crate::plan::functions;
+use crate::plan::{aggregates, functions};
 use crate::postgres::{Answer, Request};
 use crate::session::{SessionContext, Topology};
 
@@ -92,6 +92,8 @@ pub fn task_context(
     let mut options = ConfigOptions::new();
     options.optimizer.enable_dynamic_filter_pushdown = false;
     options.execution.target_partitions = 1;
+    // It is for merging spilled runs, and there are none.
+    options.execution.sort_spill_reservation_bytes = 0;
     let config = extend(SessionConfig::from(options).with_batch_size(batch_size));
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(OperatorBudget::new(hash_memory)))
@@ -99,13 +101,14 @@ pub fn task_context(
         .build_arc()?;
     let own = [functions::not_cancelled(Some(host))];
     let functions = functions::all().into_iter().chain(own).map(|udf| (udf.name().to_string(), udf)).collect();
+    let aggregates = aggregates::all().into_iter().map(|udaf| (udaf.name().to_string(), udaf)).collect();
     Ok(Arc::new(TaskContext::new(
         None,
         "joinscan".to_string(),
         config,
         functions,
         HashMap::new(),
-        HashMap::new(),
+        aggregates,
         HashMap::new(),
         runtime,
     )))

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use datafusion::execution::TaskContext;
 
 use crate::error::{Error, Result};
-use crate::host::{Attribute, CollationFlags, Host, Page, Receive, Send, TypeLayout};
+use crate::host::{Claim, CollationFlags, Host, Page, Receive, Relation, Send, TypeLayout};
 use crate::postgres::{Answer, Calls, Request};
 
 /// Participants and their parts, the same in every process but for `participant`.
@@ -287,12 +287,12 @@ impl Host for Watched {
         self.host.cancelled()
     }
 
-    fn scan_open(&self, scan: u32) -> Result<&[Attribute]> {
-        self.watch_waiting(self.host.scan_open(scan))
+    fn scan_claim(&self, scan: u32) -> Result<Claim> {
+        self.watch(self.host.scan_claim(scan))
     }
 
-    fn scan_claim(&self, scan: u32) -> Result<Range<u32>> {
-        self.watch(self.host.scan_claim(scan))
+    fn scan_open(&self, scan: u32, part: u32) -> Result<Relation<'_>> {
+        self.watch_waiting(self.host.scan_open(scan, part))
     }
 
     fn scan_page(&self, scan: u32, block: u32, read: &mut dyn FnMut(Page<'_>) -> Result<()>) -> Result<()> {

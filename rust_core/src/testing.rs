@@ -1,14 +1,13 @@
 //! A fake host for tests: queues in memory that hold one message each, tables as lists of pages.
 
 use std::collections::{HashMap, VecDeque};
-use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use proptest::strategy::Strategy;
 
 use crate::error::{Error, Result};
-use crate::host::{Attribute, CollationFlags, Host, Page, Receive, Send, TypeLayout};
+use crate::host::{Claim, CollationFlags, Host, Page, Receive, Relation, Send, TypeLayout};
 
 /// Texts of up to `longest` characters of an alphabet. (proptest's own string strategies need its "std".)
 pub fn text_of(alphabet: &str, longest: usize) -> impl Strategy<Value = String> + Clone {
@@ -96,15 +95,15 @@ impl Host for FakeHost {
         false
     }
 
-    fn scan_open(&self, _scan: u32) -> Result<&[Attribute]> {
-        self.check()?;
-        Ok(&[])
-    }
-
-    fn scan_claim(&self, _scan: u32) -> Result<Range<u32>> {
+    fn scan_claim(&self, _scan: u32) -> Result<Claim> {
         self.check()?;
         let start = self.segment.next_block.fetch_add(1, Relaxed);
-        Ok(if start < self.blocks { start..start + 1 } else { 0..0 })
+        Ok(Claim { part: 0, blocks: if start < self.blocks { start..start + 1 } else { 0..0 } })
+    }
+
+    fn scan_open(&self, _scan: u32, _part: u32) -> Result<Relation<'_>> {
+        self.check()?;
+        Ok(Relation { attributes: &[], attnos: None, name: "t".into() })
     }
 
     fn scan_page(&self, _scan: u32, block: u32, read: &mut dyn FnMut(Page<'_>) -> Result<()>) -> Result<()> {

@@ -172,6 +172,72 @@ pub unsafe extern "C" fn pgjs_key_check(
     }
 }
 
+/// Can the plan group rows by `clause`, an OpExpr e = e?
+///
+/// # Safety
+/// As `pgjs_expr_check`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pgjs_group_key_check(
+    host: *const PgjsHost,
+    clause: *const c_void,
+    reason: *mut c_char,
+    reason_len: usize,
+) -> i32 {
+    // SAFETY: the caller's promises.
+    unsafe { check(host, reason, reason_len, |translator| translator.group_key(clause.cast()).map(|_| ())) }
+}
+
+/// Can the plan sort rows by `clause`, an OpExpr e < e or e > e?
+///
+/// # Safety
+/// As `pgjs_expr_check`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pgjs_sort_key_check(
+    host: *const PgjsHost,
+    clause: *const c_void,
+    reason: *mut c_char,
+    reason_len: usize,
+) -> i32 {
+    // SAFETY: the caller's promises.
+    unsafe { check(host, reason, reason_len, |translator| translator.sort_key(clause.cast()).map(|_| ())) }
+}
+
+/// Can the plan compute `aggregate`, an Aggref?
+///
+/// # Safety
+/// As `pgjs_expr_check`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pgjs_aggregate_check(
+    host: *const PgjsHost,
+    aggregate: *const c_void,
+    reason: *mut c_char,
+    reason_len: usize,
+) -> i32 {
+    // SAFETY: the caller's promises.
+    unsafe { check(host, reason, reason_len, |translator| translator.aggregate(aggregate.cast()).map(|_| ())) }
+}
+
+/// Asks a translator that knows every column.
+///
+/// # Safety
+/// As `pgjs_expr_check`.
+unsafe fn check(
+    host: *const PgjsHost,
+    reason: *mut c_char,
+    reason_len: usize,
+    ask: impl FnOnce(&Translator<'_>) -> Result<(), TranslateError>,
+) -> i32 {
+    // SAFETY: the caller's promises.
+    unsafe {
+        let outcome = guard(|| {
+            let host = HostTable::new(*host);
+            let columns = AnyColumns { host: &host };
+            decline(ask(&Translator::new(&host, &columns)))
+        });
+        answer(outcome, reason, reason_len)
+    }
+}
+
 /// Can the plan carry a column of this type? `typlen` and `typbyval` are pg_type's; `utf8`: the database's
 /// encoding is UTF8.
 ///
@@ -242,6 +308,9 @@ impl PgjsPlan {
                     Clauses::Join { .. } => PGJS_CLAUSES_JOIN,
                     Clauses::Keys => PGJS_CLAUSES_KEYS,
                     Clauses::Results => PGJS_CLAUSES_RESULTS,
+                    Clauses::Groups => PGJS_CLAUSES_GROUPS,
+                    Clauses::Order => PGJS_CLAUSES_ORDER,
+                    Clauses::Window => PGJS_CLAUSES_WINDOW,
                 },
                 first: operator.clauses.range().start as u32,
                 count: operator.clauses.range().len() as u32,

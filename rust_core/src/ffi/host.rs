@@ -3,10 +3,10 @@
 //! [`HostTable`] makes the table a [`Host`]: every raw pointer that comes back is turned into a
 //! borrowed slice here, and nowhere else.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 
 use crate::error::{Error, Result};
-use crate::host::{Attribute, CollationFlags, Host, Page, Receive, Send as Sent, TypeLayout};
+use crate::host::{Attribute, Claim, CollationFlags, Host, Page, Receive, Relation, Send as Sent, TypeLayout};
 
 /// What a callback came to; `PGJS_IO_*` in C.
 pub type PgjsIo = i32;
@@ -20,7 +20,17 @@ pub use crate::host::{Attribute as PgjsAttribute, TypeLayout as PgjsTypeLayout};
 #[repr(C)]
 pub struct PgjsRelation {
     pub attributes: *const Attribute,
+    pub attnos: *const i16,
+    pub name: *const c_char,
     pub natts: u32,
+    pub nattnos: u32,
+}
+
+#[repr(C)]
+pub struct PgjsClaim {
+    pub part: u32,
+    pub start: u32,
+    pub nblocks: u32,
 }
 
 #[repr(C)]
@@ -36,8 +46,8 @@ pub struct PgjsPage {
 pub struct PgjsHost {
     pub ctx: *mut c_void,
     pub interrupt_pending: *const c_int,
-    pub scan_open: unsafe extern "C" fn(*mut c_void, u32, *mut PgjsRelation) -> PgjsIo,
-    pub scan_claim: unsafe extern "C" fn(*mut c_void, u32, *mut u32, *mut u32) -> PgjsIo,
+    pub scan_claim: unsafe extern "C" fn(*mut c_void, u32, *mut PgjsClaim) -> PgjsIo,
+    pub scan_open: unsafe extern "C" fn(*mut c_void, u32, u32, *mut PgjsRelation) -> PgjsIo,
     pub scan_page: unsafe extern "C" fn(*mut c_void, u32, u32, *mut PgjsPage) -> PgjsIo,
     pub scan_unpin: unsafe extern "C" fn(*mut c_void, u32) -> PgjsIo,
     pub detoast: unsafe extern "C" fn(*mut c_void, *const u8, *mut *const u8, *mut usize) -> PgjsIo,
@@ -85,20 +95,30 @@ impl Host for HostTable {
         unsafe { (self.0.cancelled)(self.0.ctx) }
     }
 
-    fn scan_open(&self, scan: u32) -> Result<&[Attribute]> {
-        let mut out = PgjsRelation { attributes: std::ptr::null(), natts: 0 };
-        // SAFETY: the table's contract; C keeps the attributes until the session is freed.
-        unsafe {
-            done((self.0.scan_open)(self.0.ctx, scan, &mut out))?;
-            Ok(slice(out.attributes, out.natts as usize))
-        }
+    fn scan_claim(&self, scan: u32) -> Result<Claim> {
+        let mut out = PgjsClaim { part: 0, start: 0, nblocks: 0 };
+        // SAFETY: the table's contract.
+        done(unsafe { (self.0.scan_claim)(self.0.ctx, scan, &mut out) })?;
+        Ok(Claim { part: out.part, blocks: out.start..out.start + out.nblocks })
     }
 
-    fn scan_claim(&self, scan: u32) -> Result<std::ops::Range<u32>> {
-        let (mut start, mut nblocks) = (0, 0);
-        // SAFETY: the table's contract.
-        done(unsafe { (self.0.scan_claim)(self.0.ctx, scan, &mut start, &mut nblocks) })?;
-        Ok(start..start + nblocks)
+    fn scan_open(&self, scan: u32, part: u32) -> Result<Relation<'_>> {
+        let mut out = PgjsRelation {
+            attributes: std::ptr::null(),
+            attnos: std::ptr::null(),
+            name: std::ptr::null(),
+            natts: 0,
+            nattnos: 0,
+        };
+        // SAFETY: the table's contract; C keeps what it points at until the session is freed.
+        unsafe {
+            done((self.0.scan_open)(self.0.ctx, scan, part, &mut out))?;
+            Ok(Relation {
+                attributes: slice(out.attributes, out.natts as usize),
+                attnos: (!out.attnos.is_null()).then(|| slice(out.attnos, out.nattnos as usize)),
+                name: CStr::from_ptr(out.name).to_string_lossy(),
+            })
+        }
     }
 
     fn scan_page(&self, scan: u32, block: u32, read: &mut dyn FnMut(Page<'_>) -> Result<()>) -> Result<()> {

@@ -9,8 +9,12 @@ use super::types::*;
 use crate::error::{Error, Result};
 use crate::exchange::StreamKind;
 use crate::host::Host;
-use crate::plan::translate::{ColumnSource, Expr, JoinNode, Tree, TreeColumn, TreeKind, TreeNode};
+use crate::plan::translate::{
+    AggregateNode, ColumnSource, Expr, GroupingSet, JoinNode, SortNode, Tree, TreeColumn, TreeKind, TreeNode,
+    WindowCall, WindowNode,
+};
 use crate::plan::types::TypeLayout;
+use crate::window::{Bound, Frame, Kind};
 
 pub fn exchange_number(kind: StreamKind) -> u32 {
     match kind {
@@ -48,7 +52,45 @@ fn range(first: u32, count: u32) -> Vec<usize> {
     (first as usize..first as usize + count as usize).collect()
 }
 
-fn node(node: &PgjsTreeNode) -> Result<TreeNode> {
+fn bound(kind: u32, offset: i64) -> Result<Bound> {
+    match kind {
+        PGJS_BOUND_UNBOUNDED => Ok(Bound::Unbounded),
+        PGJS_BOUND_CURRENT => Ok(Bound::Current),
+        PGJS_BOUND_OFFSET => Ok(Bound::Rows(offset)),
+        other => Err(Error::internal(format!("unknown bound {other} of a frame"))),
+    }
+}
+
+fn function(function: &PgjsWindowFunction) -> Result<WindowCall> {
+    let kind = match function.kind {
+        PGJS_WINDOW_ROW_NUMBER => Some(Kind::RowNumber),
+        PGJS_WINDOW_RANK => Some(Kind::Rank),
+        PGJS_WINDOW_DENSE_RANK => Some(Kind::DenseRank),
+        PGJS_WINDOW_PERCENT_RANK => Some(Kind::PercentRank),
+        PGJS_WINDOW_CUME_DIST => Some(Kind::CumeDist),
+        PGJS_WINDOW_NTILE => Some(Kind::Ntile(function.number)),
+        PGJS_WINDOW_LAG => Some(Kind::Lag(function.number)),
+        PGJS_WINDOW_NTH => Some(Kind::Nth(function.number)),
+        PGJS_WINDOW_LAST => Some(Kind::Last),
+        PGJS_WINDOW_AGGREGATE => None,
+        other => return Err(Error::internal(format!("unknown window function {other}"))),
+    };
+    let frame = Frame {
+        rows: function.rows != 0,
+        start: bound(function.start, function.start_offset)?,
+        end: bound(function.end, function.end_offset)?,
+    };
+    Ok(WindowCall { kind, exprs: range(function.first, function.count), frame })
+}
+
+fn sets(node: &PgjsTreeNode, numbers: &[u64]) -> Result<Vec<GroupingSet>> {
+    let width = node.ngroupings as usize + 1;
+    let range = node.first_set as usize..node.first_set as usize + node.nsets as usize * width;
+    let numbers = numbers.get(range).ok_or_else(|| Error::internal("grouping sets are missing"))?;
+    Ok(numbers.chunks_exact(width).map(|set| GroupingSet { keys: set[0], values: set[1..].to_vec() }).collect())
+}
+
+fn node(node: &PgjsTreeNode, numbers: &[u64], functions: &[PgjsWindowFunction]) -> Result<TreeNode> {
     let kind = match node.kind {
         PGJS_TREE_SCAN => TreeKind::Scan(node.number),
         PGJS_TREE_LEAF => TreeKind::Leaf(node.number),
@@ -61,6 +103,32 @@ fn node(node: &PgjsTreeNode) -> Result<TreeNode> {
             keys: range(node.first_key, node.nkeys),
             conditions: range(node.first_condition, node.nconditions),
         }),
+        PGJS_TREE_AGGREGATE => TreeKind::Aggregate(AggregateNode {
+            input: node.probe as usize,
+            exchange: exchange(node.probe_exchange)?,
+            keys: range(node.first_key, node.nkeys),
+            aggregates: range(node.first_aggregate, node.naggregates),
+            sets: sets(node, numbers)?,
+            groupings: range(node.first_grouping, node.ngroupings),
+        }),
+        PGJS_TREE_SORT => TreeKind::Sort(SortNode {
+            input: node.probe as usize,
+            exchange: exchange(node.probe_exchange)?,
+            keys: range(node.first_key, node.nkeys),
+            nulls_first: node.nulls_first,
+            limit: (node.limit > 0).then_some(usize::try_from(node.limit).unwrap_or(usize::MAX)),
+        }),
+        PGJS_TREE_WINDOW => {
+            let functions = functions.get(node.first_function as usize..).unwrap_or_default();
+            TreeKind::Window(WindowNode {
+                input: node.probe as usize,
+                exchange: exchange(node.probe_exchange)?,
+                keys: range(node.first_key, node.nkeys),
+                order: range(node.first_condition, node.nconditions),
+                nulls_first: node.nulls_first,
+                functions: functions.iter().take(node.nfunctions as usize).map(function).collect::<Result<_>>()?,
+            })
+        }
         other => return Err(Error::internal(format!("unknown tree node {other}"))),
     };
     Ok(TreeNode {
@@ -98,7 +166,7 @@ fn exprs(nodes: &[*const c_void], mentioned: &[u32], mentions: &[u32]) -> Result
 /// Every pointer of `input` is valid, for as many entries as it says.
 pub unsafe fn tree<'a>(host: &'a dyn Host, input: &PgjsPlanInput) -> Result<Tree<'a>> {
     // SAFETY: the caller's promise, for each.
-    let (nodes, columns, clauses, mentions, tables, leaves) = unsafe {
+    let (nodes, columns, clauses, mentions, tables, leaves, numbers, functions) = unsafe {
         (
             slice(input.tree, input.ntree as usize),
             slice(input.columns, input.ncolumns as usize),
@@ -106,6 +174,8 @@ pub unsafe fn tree<'a>(host: &'a dyn Host, input: &PgjsPlanInput) -> Result<Tree
             slice(input.mentions, input.nexprs as usize + 1),
             slice(input.tables, input.ntables as usize),
             slice(input.leaves, input.nleaves as usize),
+            slice(input.sets, input.nsets as usize),
+            slice(input.functions, input.nfunctions as usize),
         )
     };
     // SAFETY: as above.
@@ -114,7 +184,7 @@ pub unsafe fn tree<'a>(host: &'a dyn Host, input: &PgjsPlanInput) -> Result<Tree
     let name = |name: &*const c_char| unsafe { CStr::from_ptr(*name) }.to_string_lossy().into_owned();
     Ok(Tree {
         host,
-        nodes: nodes.iter().map(node).collect::<Result<_>>()?,
+        nodes: nodes.iter().map(|tree_node| node(tree_node, numbers, functions)).collect::<Result<_>>()?,
         columns: columns.iter().map(column).collect::<Result<_>>()?,
         exprs: exprs(clauses, mentioned, mentions)?,
         tables: tables.iter().map(name).collect(),

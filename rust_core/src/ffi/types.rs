@@ -45,6 +45,9 @@ impl PgjsColumn {
 pub const PGJS_TREE_SCAN: u32 = 0;
 pub const PGJS_TREE_JOIN: u32 = 1;
 pub const PGJS_TREE_LEAF: u32 = 2;
+pub const PGJS_TREE_AGGREGATE: u32 = 3;
+pub const PGJS_TREE_SORT: u32 = 4;
+pub const PGJS_TREE_WINDOW: u32 = 5;
 
 /// Which rows a join gives, besides or instead of its matches.
 pub const PGJS_JOIN_INNER: u32 = 0;
@@ -83,16 +86,19 @@ pub struct PgjsTreeNode {
     pub join_type: u32,
     /// JOIN: index of the child that is hashed.
     pub build: u32,
-    /// JOIN: index of the child that probes.
+    /// JOIN: index of the child that probes; AGGREGATE, SORT, WINDOW: of the input.
     pub probe: u32,
     /// JOIN: PGJS_EXCHANGE_* between the build child and here; ignored with one participant.
     pub build_exchange: u32,
-    /// JOIN: PGJS_EXCHANGE_NONE or _HASH between the probe child and here.
+    /// JOIN: PGJS_EXCHANGE_NONE or _HASH between the probe child and here; AGGREGATE: PGJS_EXCHANGE_NONE, _HASH or
+    /// _GATHER between its two phases; SORT: _NONE or _GATHER before the last; WINDOW: any of them before it.
     pub probe_exchange: u32,
-    /// JOIN: the equality clauses that are hashed, in `exprs`.
+    /// In `exprs`. JOIN: the equality clauses that are hashed; AGGREGATE: e = e for each grouping expression e; SORT:
+    /// e < e, or e > e where it is descending; WINDOW: e = e for each expression of PARTITION BY.
     pub first_key: u32,
     pub nkeys: u32,
-    /// JOIN: what else must hold for two rows to match, in `exprs`, in PostgreSQL's order of evaluation.
+    /// JOIN: what else must hold for two rows to match, in `exprs`, in PostgreSQL's order of evaluation; WINDOW: of its
+    /// ORDER BY, as a SORT's keys.
     pub first_condition: u32,
     pub nconditions: u32,
     /// Conditions on the node's rows, likewise.
@@ -101,11 +107,70 @@ pub struct PgjsTreeNode {
     /// What is computed of the node's rows, in `exprs`; columns say which of them they are.
     pub first_result: u32,
     pub nresults: u32,
-    /// Estimated output rows, over all participants.
-    pub rows: f64,
+    /// AGGREGATE: the Aggrefs, in `exprs`.
+    pub first_aggregate: u32,
+    pub naggregates: u32,
+    /// AGGREGATE: the GroupingFuncs, in `exprs`: which set a row is of, as a number.
+    pub first_grouping: u32,
+    pub ngroupings: u32,
+    /// AGGREGATE: grouping sets, 0: one, of all keys. In `sets`: of each, which keys it has, from the lowest bit; then the
+    /// value of each GroupingFunc.
+    pub first_set: u32,
+    pub nsets: u32,
+    /// WINDOW: its functions, in `functions`.
+    pub first_function: u32,
+    pub nfunctions: u32,
     /// Estimated output bytes a row.
     pub width: u32,
     pub _reserved: u32,
+    /// Estimated output rows, over all participants.
+    pub rows: f64,
+    /// SORT, WINDOW: a bit for each key of the order, from the lowest.
+    pub nulls_first: u64,
+    /// SORT: so many rows suffice; 0: all.
+    pub limit: u64,
+}
+
+/// What a window function gives for a row.
+pub const PGJS_WINDOW_ROW_NUMBER: u32 = 0;
+pub const PGJS_WINDOW_RANK: u32 = 1;
+pub const PGJS_WINDOW_DENSE_RANK: u32 = 2;
+pub const PGJS_WINDOW_PERCENT_RANK: u32 = 3;
+pub const PGJS_WINDOW_CUME_DIST: u32 = 4;
+/// Of `number` buckets.
+pub const PGJS_WINDOW_NTILE: u32 = 5;
+/// The first expression `number` rows before; the second one where there is no such row.
+pub const PGJS_WINDOW_LAG: u32 = 6;
+/// The expression at row `number` of the frame, from 1.
+pub const PGJS_WINDOW_NTH: u32 = 7;
+/// The expression at the last row of the frame.
+pub const PGJS_WINDOW_LAST: u32 = 8;
+/// The expression is an Aggref.
+pub const PGJS_WINDOW_AGGREGATE: u32 = 9;
+
+/// Where a frame begins or ends: at the partition's begin or end; at the current row, or at its peers'; `offset` rows
+/// after the current one, before it if less than 0.
+pub const PGJS_BOUND_UNBOUNDED: u32 = 0;
+pub const PGJS_BOUND_CURRENT: u32 = 1;
+pub const PGJS_BOUND_OFFSET: u32 = 2;
+
+/// One window function.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct PgjsWindowFunction {
+    /// PGJS_WINDOW_*.
+    pub kind: u32,
+    /// In `exprs`: what it is computed from, one at least (any, where it needs none). The column that it is names the first.
+    pub first: u32,
+    pub count: u32,
+    /// The frame is of ROWS; else peers are in it together.
+    pub rows: u32,
+    /// PGJS_BOUND_*.
+    pub start: u32,
+    pub end: u32,
+    pub start_offset: i64,
+    pub end_offset: i64,
+    pub number: i64,
 }
 
 /// Everything a physical plan is made from.
@@ -123,6 +188,9 @@ pub struct PgjsPlanInput {
     pub tables: *const *const c_char,
     /// Name of each leaf, for display.
     pub leaves: *const *const c_char,
+    /// Numbers about grouping sets, see `PgjsTreeNode`.
+    pub sets: *const u64,
+    pub functions: *const PgjsWindowFunction,
     pub ntree: u32,
     pub ncolumns: u32,
     pub nexprs: u32,
@@ -132,6 +200,8 @@ pub struct PgjsPlanInput {
     /// Participants planned; with 1 the plan has no exchange.
     pub participants: u32,
     pub nleaves: u32,
+    pub nsets: u32,
+    pub nfunctions: u32,
     pub _reserved: u32,
 }
 
@@ -175,6 +245,12 @@ pub const PGJS_CLAUSES_JOIN: u32 = 2;
 pub const PGJS_CLAUSES_KEYS: u32 = 3;
 /// The tree node's results.
 pub const PGJS_CLAUSES_RESULTS: u32 = 4;
+/// The tree node's keys, which it groups by, and its aggregates.
+pub const PGJS_CLAUSES_GROUPS: u32 = 5;
+/// The tree node's keys, which it sorts by.
+pub const PGJS_CLAUSES_ORDER: u32 = 6;
+/// The tree node's keys and order, which make its windows.
+pub const PGJS_CLAUSES_WINDOW: u32 = 7;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,6 @@
-//! From PostgreSQL's trees to DataFusion's physical plan: types, expressions and the functions they call.
+//! From PostgreSQL's trees to DataFusion's physical plan: types, expressions, the functions they call, and aggregates.
 
+pub mod aggregates;
 pub mod expressions;
 pub mod functions;
 #[cfg(test)]

@@ -3,7 +3,6 @@
 //! Nodes are leaked: a test's trees are few and small.
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
@@ -18,9 +17,9 @@ use pgrx_pg_sys as pg_sys;
 use pgrx_pg_sys::{Datum, Node, NodeTag, Oid};
 use prost::Message;
 
-use super::functions;
+use super::{aggregates, functions};
 use crate::error::{Error, Result};
-use crate::host::{Attribute, CollationFlags, Host, Page, Receive, Send, TypeLayout};
+use crate::host::{Claim, CollationFlags, Host, Page, Receive, Relation, Send, TypeLayout};
 
 /// pg_collation's default, which the fake host takes for a linguistic one.
 pub const DEFAULT_COLLATION: u32 = 100;
@@ -63,10 +62,10 @@ impl Host for FakeHost {
         false
     }
 
-    fn scan_open(&self, _: u32) -> Result<&[Attribute]> {
+    fn scan_claim(&self, _: u32) -> Result<Claim> {
         Err(Error::Parked)
     }
-    fn scan_claim(&self, _: u32) -> Result<Range<u32>> {
+    fn scan_open(&self, _: u32, _: u32) -> Result<Relation<'_>> {
         Err(Error::Parked)
     }
     fn scan_page(&self, _: u32, _: u32, _: &mut dyn FnMut(Page<'_>) -> Result<()>) -> Result<()> {
@@ -107,7 +106,7 @@ pub fn task_context() -> TaskContext {
         .chain([functions::not_cancelled(None)])
         .map(|udf| (udf.name().to_owned(), udf))
         .collect();
-    let (none, other) = (HashMap::new(), HashMap::new());
+    let aggregates = aggregates::all().into_iter().map(|udaf| (udaf.name().to_owned(), udaf)).collect();
     let config = SessionConfig::new();
     TaskContext::new(
         None,
@@ -115,8 +114,8 @@ pub fn task_context() -> TaskContext {
         config,
         functions,
         HashMap::new(),
-        none,
-        other,
+        aggregates,
+        HashMap::new(),
         Arc::new(RuntimeEnv::default()),
     )
 }
@@ -460,4 +459,35 @@ pub fn array_op(function: u32, any: bool, collation: u32, scalar: NodePtr, array
         args: list(&[scalar, array]),
         ..Default::default()
     })
+}
+
+/// An aggregate's argument, or what it is ordered by alone; `reference` is what DISTINCT and ORDER BY call it.
+pub fn target(expr: NodePtr, reference: u32, junk: bool) -> NodePtr {
+    leak(pg_sys::TargetEntry {
+        xpr: self::expr(NodeTag::T_TargetEntry),
+        expr: expr.cast_mut().cast(),
+        ressortgroupref: reference,
+        resjunk: junk,
+        ..Default::default()
+    })
+}
+
+pub fn sort_clause(reference: u32, equality: u32) -> NodePtr {
+    leak(pg_sys::SortGroupClause {
+        type_: NodeTag::T_SortGroupClause,
+        tleSortGroupRef: reference,
+        eqop: Oid::from(equality),
+        ..Default::default()
+    })
+}
+
+pub fn aggref(function: u32, collation: u32, args: &[NodePtr]) -> pg_sys::Aggref {
+    pg_sys::Aggref {
+        xpr: expr(NodeTag::T_Aggref),
+        aggfnoid: Oid::from(function),
+        inputcollid: Oid::from(collation),
+        args: list(&args.iter().map(|arg| target(*arg, 0, false)).collect::<Vec<_>>()),
+        aggkind: b'n' as _,
+        ..Default::default()
+    }
 }

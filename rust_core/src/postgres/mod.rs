@@ -23,7 +23,7 @@ pub use leaf::{LeafColumn, PostgresLeafExec};
 pub use matching::{MatchColumns, MatchKind, PostgresMatchExec, RowNumberExec};
 
 /// Of a node over `input` that gives `fields`: one partition, of which no order is known.
-fn properties(input: &Arc<dyn ExecutionPlan>, fields: Vec<Field>) -> Arc<PlanProperties> {
+pub(crate) fn properties(input: &Arc<dyn ExecutionPlan>, fields: Vec<Field>) -> Arc<PlanProperties> {
     Arc::new(PlanProperties::new(
         EquivalenceProperties::new(Arc::new(Schema::new(fields))),
         Partitioning::UnknownPartitioning(1),

@@ -136,7 +136,7 @@ pub(super) fn of_function(function: u32) -> Option<Builtin> {
 
 /// The result's type, and whether some arguments raise; None for types that the function does not take.
 fn signature(function: Function, types: &[&DataType]) -> Option<(DataType, bool)> {
-    use DataType::{Boolean, Decimal128, Float32, Float64, Int16, Int32, Int64, Utf8};
+    use DataType::{Boolean, Decimal128, Decimal256, Float32, Float64, Int16, Int32, Int64, Utf8};
     let same = |raises| Some((types.first().copied()?.clone(), raises));
     match (function, types) {
         (Function::IntAnd | Function::IntOr | Function::IntXor, [left, right])
@@ -152,7 +152,7 @@ fn signature(function: Function, types: &[&DataType]) -> Option<(DataType, bool)
             same(false)
         }
         (Function::FloatSqrt, [Float64]) => same(true),
-        (Function::NumericAbs, [Decimal128(..)]) => same(false),
+        (Function::NumericAbs, [Decimal128(..) | Decimal256(..)]) => same(false),
         (Function::NumericFloor | Function::NumericCeil, [value]) => {
             let (integral, scale) = numeric::digits(value)?;
             Some((numeric::decimal(integral + i32::from(scale > 0), 0)?, false))
@@ -258,7 +258,7 @@ fn places(function: Function, args: Vec<Typed>) -> Result<Typed, TranslateError>
     let carries = function == Function::NumericRound && *count < scale;
     match numeric::decimal(integral.saturating_add(i32::from(carries)), (*count).clamp(0, 1000)) {
         Some(result) => Typed::call(function, vec![value, places], result, false),
-        None => decline("rounding that may need more than 38 digits is not supported"),
+        None => decline("rounding that may need more than 76 digits is not supported"),
     }
 }
 

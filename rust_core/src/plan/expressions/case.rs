@@ -31,13 +31,14 @@ fn is_null(value: &Typed) -> bool {
     value.as_literal().is_some_and(ScalarValue::is_null)
 }
 
-/// All values as one type, which shows each of them as its own does.
+/// All values as one type, which shows each of them as its own does. Numerics of different scales become payloads.
 fn alike(values: Vec<Typed>) -> Result<Vec<Typed>, TranslateError> {
     let mut types = values.iter().filter(|value| !is_null(value)).map(|value| &value.data_type);
     let Some(first) = types.next().or(values.first().map(|value| &value.data_type)) else { return Ok(values) };
     let common = types.try_fold(first.clone(), |common, next| match (digits(&common), digits(next)) {
         _ if common == *next => Some(common),
         (Some((_, scale)), Some((_, next_scale))) if scale == next_scale => numeric::common_type(&common, next),
+        _ if is_numeric(&common) && is_numeric(next) => Some(DataType::Binary),
         _ => None,
     });
     let Some(common) = common else {
@@ -45,9 +46,17 @@ fn alike(values: Vec<Typed>) -> Result<Vec<Typed>, TranslateError> {
     };
     let cast = |value: Typed| match is_null(&value) {
         true => Ok(Typed::literal(ScalarValue::try_new_null(&common).map_err(Error::from)?)),
+        false if common == DataType::Binary && digits(&value.data_type).is_some() => {
+            Typed::call(Function::NumericPayload, vec![value], DataType::Binary, false)
+        }
         false => widened(value, &common),
     };
     values.into_iter().map(cast).collect()
+}
+
+/// Binary is what a numeric's payload is; next to a decimal it can be nothing else.
+fn is_numeric(data_type: &DataType) -> bool {
+    digits(data_type).is_some() || *data_type == DataType::Binary
 }
 
 /// A searched CASE. The conditions are boolean, the results alike.

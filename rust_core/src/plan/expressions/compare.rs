@@ -52,7 +52,7 @@ pub(super) fn wider(left: &DataType, right: &DataType) -> Option<DataType> {
 }
 
 /// All operands as one type, comparable as their class demands.
-fn unify(class: Class, operands: Vec<Typed>) -> Result<Vec<Typed>, TranslateError> {
+pub(super) fn unify(class: Class, operands: Vec<Typed>) -> Result<Vec<Typed>, TranslateError> {
     let each = |operands: Vec<Typed>, change: &dyn Fn(Typed) -> Result<Typed, TranslateError>| {
         operands.into_iter().map(change).collect::<Result<Vec<_>, _>>()
     };
@@ -75,7 +75,7 @@ fn unify(class: Class, operands: Vec<Typed>) -> Result<Vec<Typed>, TranslateErro
         Class::Numeric => match common(&operands, numeric::common_type) {
             Some(common) => each(operands, &|value| widened(value, &common))?,
             None => each(operands, &|value| match value.data_type {
-                DataType::Binary | DataType::Decimal128(..) => {
+                DataType::Binary | DataType::Decimal128(..) | DataType::Decimal256(..) => {
                     Typed::call(Function::NumericOrder, vec![value], DataType::Binary, false)
                 }
                 _ => Err(unlike().into()),

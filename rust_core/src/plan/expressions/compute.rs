@@ -15,7 +15,7 @@ use crate::plan::types::arrow_type;
 pub(super) fn relabelled(host: &dyn Host, argument: Typed, to: Oid) -> Result<Typed, TranslateError> {
     let fits = match (to, &argument.data_type) {
         // One value lies in several ways, by its declared precision; what computes with it goes by how it does.
-        (pg_sys::NUMERICOID, DataType::Decimal128(..) | DataType::Binary) => true,
+        (pg_sys::NUMERICOID, DataType::Decimal128(..) | DataType::Decimal256(..) | DataType::Binary) => true,
         (_, found) => arrow_type(to, -1, host.type_layout(to.to_u32())?).is_ok_and(|expected| expected == *found),
     };
     match fits {
@@ -50,7 +50,7 @@ pub(super) fn widened(value: Typed, to: &DataType) -> Result<Typed, TranslateErr
         DataType::Int64 => Function::Int8,
         DataType::Float32 => Function::Float4,
         DataType::Float64 => Function::Float8,
-        DataType::Decimal128(..) => Function::Numeric,
+        DataType::Decimal128(..) | DataType::Decimal256(..) => Function::Numeric,
         other => return decline(format!("a cast to a value held as {other} is not supported")),
     };
     Typed::call(function, vec![value], to.clone(), false)
@@ -58,7 +58,7 @@ pub(super) fn widened(value: Typed, to: &DataType) -> Result<Typed, TranslateErr
 
 pub(super) fn arithmetic(op: Arithmetic, left: Typed, right: Typed) -> Result<Typed, TranslateError> {
     let types = (&left.data_type, &right.data_type);
-    if let (DataType::Decimal128(..), DataType::Decimal128(..)) = types {
+    if types.0.is_decimal() && types.1.is_decimal() {
         let (function, result) = match op {
             Arithmetic::Add => (Function::NumericAdd, numeric::sum_type(types.0, types.1)),
             Arithmetic::Sub => (Function::NumericSub, numeric::sum_type(types.0, types.1)),
@@ -67,7 +67,7 @@ pub(super) fn arithmetic(op: Arithmetic, left: Typed, right: Typed) -> Result<Ty
         };
         return match result {
             Some(result) => Typed::call(function, vec![left, right], result, false),
-            None => decline("numeric arithmetic that may need more than 38 digits is not supported"),
+            None => decline("numeric arithmetic that may need more than 76 digits is not supported"),
         };
     }
     let Some(common) = compare::wider(&left.data_type, &right.data_type) else {
@@ -104,7 +104,7 @@ pub(super) fn negate(argument: Typed) -> Result<Typed, TranslateError> {
     let (function, raises) = match argument.data_type {
         DataType::Int16 | DataType::Int32 | DataType::Int64 => (Function::IntNeg, true),
         DataType::Float32 | DataType::Float64 => (Function::FloatNeg, false),
-        DataType::Decimal128(..) => (Function::NumericNeg, false),
+        DataType::Decimal128(..) | DataType::Decimal256(..) => (Function::NumericNeg, false),
         _ => return decline("negation of this type is not supported"),
     };
     let data_type = argument.data_type.clone();

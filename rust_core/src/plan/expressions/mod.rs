@@ -9,12 +9,14 @@
 //! keys too. And what can raise is evaluated only for the rows for which PostgreSQL evaluates it
 //! (`boolean.rs`).
 
+mod aggregates;
 mod boolean;
 mod builtins;
 mod case;
 mod compare;
 mod compute;
 mod constants;
+mod keys;
 mod nodes;
 mod operators;
 
@@ -33,6 +35,8 @@ use super::functions::{self, Function, text};
 use super::types::{Decline, arrow_type};
 use crate::error::Error;
 use crate::host::Host;
+pub use aggregates::AggregateCall;
+pub use keys::{GroupKey, SortKey};
 use nodes::Expression;
 use operators::{Class, Operation};
 

@@ -153,7 +153,7 @@ impl<'n> Expression<'n> {
 
 /// # Safety
 /// `list` is NIL or a List of pointers that lives for the call.
-unsafe fn list(list: *const pg_sys::List) -> Vec<*const pg_sys::Node> {
+pub(super) unsafe fn list(list: *const pg_sys::List) -> Vec<*const pg_sys::Node> {
     // SAFETY: the caller's promise; a List has `length` cells at `elements`.
     unsafe {
         if list.is_null() {

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::exchange::{Distribution, StreamKind, has_leaf};
+use crate::nested_loop::SkipProbeExec;
 use crate::plan::expressions::{key, operands, variables};
 use crate::plan::functions::cancellable;
 use crate::postgres::{MatchColumns, MatchKind, PostgresMatchExec, RowNumberExec};
@@ -86,7 +87,11 @@ impl Builder<'_, '_> {
         let (projection, columns) = output_of(join_type, &left, &right, &kept);
         let (name, plan): (_, Arc<dyn ExecutionPlan>) = if on.is_empty() {
             let nested = NestedLoopJoinExec::try_new(left.plan, right.plan, filter, &join_type, Some(projection))?;
-            (nested_loop_name(join_type), Arc::new(nested))
+            let plan = match join_type.empty_build_side_produces_empty_result() {
+                true => Arc::new(SkipProbeExec::new(Arc::new(nested))) as _,
+                false => Arc::new(nested) as _,
+            };
+            (nested_loop_name(join_type), plan)
         } else {
             let hash = HashJoinExecBuilder::new(left.plan, right.plan, on, join_type)
                 .with_partition_mode(PartitionMode::Partitioned)
@@ -127,9 +132,6 @@ impl Builder<'_, '_> {
             JoinType::RightAnti => MatchKind::Anti,
             _ => return Err(Error::internal("a condition of this outer join cannot be PostgreSQL's")),
         };
-        if on.is_empty() {
-            return Err(Error::internal("an outer join without keys has a condition that is PostgreSQL's"));
-        }
         // SAFETY: the caller's promise.
         let filter = unsafe { self.join_filter(native, &build, &probe) }?;
         let of_build = build.columns.len();
@@ -139,6 +141,11 @@ impl Builder<'_, '_> {
         flagged.push((Arc::new(Literal::new(ScalarValue::Boolean(Some(true)))), "match".into()));
         let flagged = Arc::new(ProjectionExec::try_new(flagged, build.plan)?);
         let numbered = Arc::new(RowNumberExec::new(probe.plan));
+        // Without keys every pair is a candidate: by a key that all rows share, a hash join keeps those of a probe row
+        // together, as a nested loop does not, and gives them a batch at a time.
+        let name = if on.is_empty() { "Nested Loop Left Join" } else { "Hash Left Join" };
+        let shared = || -> Arc<dyn PhysicalExpr> { Arc::new(Literal::new(ScalarValue::Boolean(Some(true)))) };
+        let on = if on.is_empty() { vec![(shared(), shared())] } else { on };
         // Of the joined row: the probe side's columns, the build side's, the number, the flag.
         let number = of_build + 1 + of_probe;
         let projection = (of_build + 1..number).chain(0..of_build).chain([number, of_build]).collect();
@@ -165,7 +172,7 @@ impl Builder<'_, '_> {
         let build = above(Operator::new("Projection", node), [build.operators]);
         let probe = above(Operator::new("Row Number", node), [probe.operators]);
         let clauses = Clauses::Join { first: native.first().copied().unwrap_or(0), count: native.len() };
-        let candidates = above(Operator { clauses, ..Operator::new("Hash Left Join", node) }, [build, probe]);
+        let candidates = above(Operator { clauses, ..Operator::new(name, node) }, [build, probe]);
         let clauses = Clauses::Filters { first: others[0], count: others.len() };
         let operators = above(Operator { clauses, ..Operator::new(match_name(kind), node) }, [candidates]);
         Ok(Built { plan: Arc::new(plan), columns, operators })

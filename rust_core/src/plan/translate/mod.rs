@@ -3,8 +3,12 @@
 //! Columns are pruned on the way up: a node gives exactly the columns that something above needs. The order
 //! of joins is PostgreSQL's and stays; `joins.rs` makes them. `rungs.rs` decides, clause by clause, who evaluates it.
 
+mod groups;
 mod joins;
+mod order;
 mod rungs;
+mod sets;
+mod windows;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,6 +28,7 @@ use crate::exchange::{Distribution, DsmReaderExec, DsmWriterExec, StreamKind};
 use crate::host::Host;
 use crate::postgres::{LeafColumn, PostgresLeafExec};
 use crate::scan::{HeapScanExec, ScanColumn};
+use crate::window::{Frame, Kind};
 
 /// One column that the plan knows; `PgjsColumn` in C.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +86,76 @@ pub enum TreeKind {
     /// A plan that PostgreSQL runs in the leader.
     Leaf(u32),
     Join(JoinNode),
+    Aggregate(AggregateNode),
+    Sort(SortNode),
+    Window(WindowNode),
+}
+
+#[derive(Clone, Debug)]
+pub struct AggregateNode {
+    pub input: usize,
+    /// Between the partial groups of each participant and the final ones; `None`: the rows are in one place.
+    pub exchange: Option<StreamKind>,
+    /// e = e for each grouping expression e; none: one group of all rows.
+    pub keys: Vec<usize>,
+    /// Aggrefs.
+    pub aggregates: Vec<usize>,
+    /// None: one, of all keys.
+    pub sets: Vec<GroupingSet>,
+    /// What tells the sets apart: numbers that each set has.
+    pub groupings: Vec<usize>,
+}
+
+impl AggregateNode {
+    /// What it computes; some keys may be columns themselves.
+    fn outputs(&self) -> impl Iterator<Item = usize> + '_ {
+        self.keys.iter().chain(&self.aggregates).chain(&self.groupings).copied()
+    }
+}
+
+/// Rows are grouped by some of the keys; the others are NULL in such groups.
+#[derive(Clone, Debug)]
+pub struct GroupingSet {
+    /// A bit for each key that the set has, from the lowest.
+    pub keys: u64,
+    /// The value of each of [`AggregateNode::groupings`].
+    pub values: Vec<u64>,
+}
+
+#[derive(Clone, Debug)]
+pub struct SortNode {
+    pub input: usize,
+    /// Gather, or `None` where the rows are in one place.
+    pub exchange: Option<StreamKind>,
+    /// e < e, or e > e where it is descending, for each sort expression e.
+    pub keys: Vec<usize>,
+    /// A bit for each key, from the lowest.
+    pub nulls_first: u64,
+    /// So many rows suffice.
+    pub limit: Option<usize>,
+}
+
+/// Window functions over one PARTITION BY and ORDER BY.
+#[derive(Clone, Debug)]
+pub struct WindowNode {
+    pub input: usize,
+    /// By the hash of the keys, or a gather; `None` where all rows of a partition are in one place.
+    pub exchange: Option<StreamKind>,
+    /// e = e for each expression of PARTITION BY.
+    pub keys: Vec<usize>,
+    /// As the keys of a [`SortNode`].
+    pub order: Vec<usize>,
+    pub nulls_first: u64,
+    pub functions: Vec<WindowCall>,
+}
+
+#[derive(Clone, Debug)]
+pub struct WindowCall {
+    /// None: an aggregate.
+    pub kind: Option<Kind>,
+    /// What it is computed from; the Aggref. The first is the function's column.
+    pub exprs: Vec<usize>,
+    pub frame: Frame,
 }
 
 #[derive(Clone, Debug)]
@@ -120,6 +195,19 @@ pub struct Tree<'a> {
     pub participants: u32,
 }
 
+impl Tree<'_> {
+    /// Are the rows of a node in the leader alone, by a gather of its own or below it?
+    fn is_gathered(&self, node: usize) -> bool {
+        let (exchange, input) = match self.nodes.get(node).map(|node| &node.kind) {
+            Some(TreeKind::Aggregate(aggregate)) => (aggregate.exchange, aggregate.input),
+            Some(TreeKind::Sort(sort)) => (sort.exchange, sort.input),
+            Some(TreeKind::Window(window)) => (window.exchange, window.input),
+            _ => return false,
+        };
+        exchange == Some(StreamKind::Gather) || (exchange.is_none() && input < node && self.is_gathered(input))
+    }
+}
+
 /// One operator of a plan, in pre-order.
 #[derive(Clone, Debug)]
 pub struct Operator {
@@ -156,6 +244,12 @@ pub enum Clauses {
     Keys,
     /// Values.
     Results,
+    /// The tree node's keys, which rows are grouped by, and its aggregates.
+    Groups,
+    /// The tree node's keys, which rows are sorted by.
+    Order,
+    /// The tree node's keys and order, which make windows.
+    Window,
 }
 
 impl Clauses {
@@ -163,7 +257,7 @@ impl Clauses {
     pub fn range(&self) -> std::ops::Range<usize> {
         match *self {
             Self::Filters { first, count } | Self::Join { first, count } => first..first + count,
-            Self::None | Self::Keys | Self::Results => 0..0,
+            Self::None | Self::Keys | Self::Results | Self::Groups | Self::Order | Self::Window => 0..0,
         }
     }
 }
@@ -201,7 +295,7 @@ pub unsafe fn translate(tree: &Tree<'_>) -> Result<Translated> {
     // SAFETY: the caller's promise.
     let built = unsafe { builder.build(root, &needed) }?;
     let mut built = builder.output(built)?;
-    if tree.participants > 1 {
+    if tree.participants > 1 && !tree.is_gathered(root) {
         built = builder.exchange(built, Distribution::Gather, root, tree.nodes[root].width);
     }
     Ok(Translated { plan: built.plan, operators: built.operators, streams: builder.streams, calls: builder.calls })
@@ -247,6 +341,9 @@ impl Builder<'_, '_> {
                 TreeKind::Scan(scan) => (self.scan(node, *scan, &wanted)?, filters.as_slice()),
                 TreeKind::Leaf(leaf) => (self.leaf(node, *leaf, &wanted)?, filters.as_slice()),
                 TreeKind::Join(join) => (self.join(node, join, &wanted)?, filters.as_slice()),
+                TreeKind::Aggregate(aggregate) => (self.aggregate(node, aggregate, &wanted)?, filters.as_slice()),
+                TreeKind::Sort(sort) => (self.sort(node, sort, &wanted)?, filters.as_slice()),
+                TreeKind::Window(window) => (self.window(node, window, &wanted)?, filters.as_slice()),
             };
             let built = self.filtered(built, node, rest, if results.is_empty() { &below } else { &wanted })?;
             self.computed(built, node, &results, &below)
@@ -338,7 +435,7 @@ impl Builder<'_, '_> {
             let at = at.ok_or_else(|| Error::internal("an output column is missing"))?;
             let (info, found) = (self.column(column)?, schema.field(at).data_type());
             let own = *found == info.arrow_type()? || *found == info.computed_type()?;
-            let fits = own || (info.is_numeric() && matches!(found, DataType::Decimal128(..)));
+            let fits = own || (info.is_numeric() && found.is_decimal());
             if !fits {
                 return Err(Error::internal(format!("output column {column} has become {found}")));
             }
@@ -354,6 +451,11 @@ impl Builder<'_, '_> {
 
     fn expr(&self, expr: usize) -> Result<&Expr> {
         self.tree.exprs.get(expr).ok_or_else(|| Error::internal("a clause is missing"))
+    }
+
+    /// The column whose values are those of an expression.
+    fn column_of(&self, expr: usize) -> Option<usize> {
+        self.tree.columns.iter().position(|column| column.source == ColumnSource::Computed { expr })
     }
 
     fn column(&self, column: usize) -> Result<TreeColumn> {
@@ -389,7 +491,7 @@ fn column_at(schema: &Schema, at: usize) -> (Arc<dyn PhysicalExpr>, String) {
 }
 
 fn checkpoint(plan: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
-    Arc::new(CheckpointExec::new(plan))
+    Arc::new(CheckpointExec::new(plan, false))
 }
 
 /// A join right below something that asks for more while it finds nothing gets a checkpoint between them; readers and
@@ -399,6 +501,11 @@ fn checkpointed(built: Built) -> Built {
         Some(Operator { clauses: Clauses::Join { .. }, .. }) => Built { plan: checkpoint(built.plan), ..built },
         _ => built,
     }
+}
+
+/// For a sort, which keeps batches: none holds on to the memory of others.
+fn compacted(built: Built) -> Built {
+    Built { plan: Arc::new(CheckpointExec::new(built.plan, true)), ..built }
 }
 
 /// An operator over its inputs' operators, one level deeper.

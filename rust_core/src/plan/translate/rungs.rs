@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::Schema;
 use datafusion::physical_plan::PhysicalExpr;
 use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::projection::ProjectionExec;
@@ -168,7 +168,7 @@ impl Builder<'_, '_> {
             Err(TranslateError::Decline(_)) => return Ok(None),
             Err(TranslateError::Error(error)) => return Err(error),
         };
-        let fits = found == info.computed_type()? || (info.is_numeric() && matches!(found, DataType::Decimal128(..)));
+        let fits = found == info.computed_type()? || (info.is_numeric() && found.is_decimal());
         Ok(fits.then_some(value))
     }
 

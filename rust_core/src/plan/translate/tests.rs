@@ -247,8 +247,8 @@ fn outer_joins_keep_their_conditions_and_filters_apart() {
 #[test]
 fn conditions_of_outer_joins_may_be_postgresqls() {
     let key = op(INT4EQ, 0, &[int4_var(1), int4_var(2)]);
-    let translated = |join_type| {
-        let join = JoinNode { join_type, conditions: vec![1], ..inner() };
+    let translated = |join_type, keys: &[usize]| {
+        let join = JoinNode { join_type, keys: keys.to_vec(), conditions: vec![1], ..inner() };
         let nodes = vec![scan(0, vec![]), scan(1, vec![]), join_node(join)];
         let mut tree = tree(nodes, vec![column(1, 1), column(0, 1)], vec![key, unknown(2)], 1);
         tree.exprs[1].columns = vec![1];
@@ -256,17 +256,21 @@ fn conditions_of_outer_joins_may_be_postgresqls() {
         // SAFETY: as above.
         unsafe { translate(&tree) }
     };
-    for (join_type, kind) in [(JoinType::Right, "Outer"), (JoinType::RightSemi, "Semi"), (JoinType::RightAnti, "Anti")]
-    {
-        let translated = translated(join_type).unwrap();
-        let lines = shape(&translated);
-        assert!(lines.iter().any(|line| line.contains(&format!("PostgresMatchExec: call=0, {kind}"))), "{lines:?}");
-        let nodes = lines.iter().filter(|line| !line.contains("CheckpointExec")).count();
-        assert_eq!(nodes, translated.operators.len());
+    let kinds = [(JoinType::Right, "Outer"), (JoinType::RightSemi, "Semi"), (JoinType::RightAnti, "Anti")];
+    // By keys, or by one that all rows share.
+    for (keys, name) in [(&[0][..], "Hash Left Join"), (&[], "Nested Loop Left Join")] {
+        for (join_type, kind) in kinds {
+            let translated = translated(join_type, keys).unwrap();
+            assert_eq!(operators(&translated)[1], (name, 1));
+            let lines = shape(&translated);
+            assert!(lines.iter().any(|line| line.contains(&format!("PostgresMatchExec: call=0, {kind}"))), "{lines:?}");
+            let nodes = lines.iter().filter(|line| !line.contains("CheckpointExec")).count();
+            assert_eq!(nodes, translated.operators.len());
+        }
     }
     // With the other side kept, there is no way.
-    assert!(translated(JoinType::Full).is_err());
-    assert!(translated(JoinType::Left).is_err());
+    assert!(translated(JoinType::Full, &[0]).is_err());
+    assert!(translated(JoinType::Left, &[0]).is_err());
 }
 
 #[test]
@@ -282,7 +286,8 @@ fn without_keys_a_nested_loop() {
     // SAFETY: as above.
     let translated = unsafe { translate(&tree) }.unwrap();
     assert_eq!(operators(&translated)[0], ("Nested Loop Semi Join", 0));
-    shape(&translated);
+    // The node that skips the probe side is the same operator.
+    assert_eq!(shape(&translated).len(), translated.operators.len() + 1);
 }
 
 #[test]

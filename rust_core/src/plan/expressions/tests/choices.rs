@@ -7,7 +7,10 @@ use pg_sys::{BPCHAROID, DATEOID, FLOAT8OID, INT4OID, MinMaxOp::IS_GREATEST, MinM
 use pgrx_pg_sys::*;
 
 use super::*;
+use arrow::array::BinaryArray;
+
 use crate::plan::testing::*;
+use crate::scan::numeric::{self, encode};
 
 fn ints(result: Result<ArrayRef, Error>) -> Vec<Option<i32>> {
     result.expect("evaluates").as_primitive::<arrow::datatypes::Int32Type>().iter().collect()
@@ -92,9 +95,11 @@ fn results_look_alike() {
     let zero = numerics(10, 2, &[Some(150), NAN, Some(0)]);
     assert_eq!(&table.value(coalesce(&[a, numeric_const("0.00")])).expect("evaluates"), &zero);
     // 0 and 0.00 are equal, but not the same to look at.
-    let reason = "a choice among values of different types or scales is not supported";
-    assert_eq!(refused(&table, coalesce(&[a, numeric_const("0")])), reason);
-    assert_eq!(refused(&table, case(None, &[(present, a)], numeric_const("0"))), reason);
+    let payload = |value, scale| encode(value, scale).payload().to_vec();
+    let expected: ArrayRef =
+        Arc::new(BinaryArray::from_iter_values([payload(150, 2), payload(numeric::NAN, 0), payload(0, 0)]));
+    assert_eq!(&table.value(coalesce(&[a, numeric_const("0")])).expect("evaluates"), &expected);
+    assert_eq!(&table.value(case(None, &[(present, a)], numeric_const("0"))).expect("evaluates"), &expected);
 }
 
 #[test]

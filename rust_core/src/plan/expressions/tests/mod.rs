@@ -1,5 +1,6 @@
 //! Expressions against PostgreSQL's answers, each evaluated as translated and after the codec.
 
+mod aggregates;
 mod choices;
 mod comparisons;
 mod computations;
@@ -9,14 +10,15 @@ mod maths;
 mod opaque;
 mod shapes;
 mod strings;
+mod wide;
 
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Decimal128Array, FixedSizeBinaryArray, Float32Array,
-    Float64Array, Int8Array, Int16Array, Int32Array, Int64Array, RecordBatch, StringArray, UInt32Array,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Decimal128Array, Decimal256Array, FixedSizeBinaryArray,
+    Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array, RecordBatch, StringArray, UInt32Array,
 };
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, i256};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use pgrx_pg_sys as pg_sys;
@@ -24,7 +26,7 @@ use pgrx_pg_sys as pg_sys;
 use super::{Columns, TranslateError, Translator};
 use crate::error::Error;
 use crate::plan::testing::{FakeHost, NodePtr, numeric_payload, through_codec};
-use crate::plan::types::{Decline, NUMERIC_NAN};
+use crate::plan::types::{Decline, NUMERIC_INFINITY_256, NUMERIC_NAN, NUMERIC_NAN_256, NUMERIC_NEGATIVE_INFINITY_256};
 
 /// Column n of the batch is attribute n + 1.
 pub(super) struct Table(pub RecordBatch);
@@ -184,5 +186,16 @@ pub(super) fn free_numerics(values: &[Option<&str>]) -> ArrayRef {
 pub(super) fn numerics(precision: u8, scale: i8, values: &[Option<i128>]) -> ArrayRef {
     let array = Decimal128Array::from(values.to_vec()).with_data_type(DataType::Decimal128(precision, scale));
     Arc::new(array)
+}
+/// As [`numerics`], of more than 38 digits, which are given as text.
+pub(super) fn wide_numerics(precision: u8, scale: i8, values: &[Option<&str>]) -> ArrayRef {
+    let value = |value: &str| match value {
+        "NaN" => NUMERIC_NAN_256,
+        "Infinity" => NUMERIC_INFINITY_256,
+        "-Infinity" => NUMERIC_NEGATIVE_INFINITY_256,
+        digits => i256::from_string(digits).expect("digits"),
+    };
+    let array: Decimal256Array = values.iter().map(|digits| digits.map(value)).collect();
+    Arc::new(array.with_data_type(DataType::Decimal256(precision, scale)))
 }
 pub(super) const NAN: Option<i128> = Some(NUMERIC_NAN);

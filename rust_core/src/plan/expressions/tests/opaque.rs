@@ -181,11 +181,11 @@ impl crate::host::Host for Latin {
     fn cancelled(&self) -> bool {
         FakeHost.cancelled()
     }
-    fn scan_open(&self, _: u32) -> crate::error::Result<&[crate::host::Attribute]> {
-        Err(Error::Parked)
-    }
-    fn scan_claim(&self, scan: u32) -> crate::error::Result<std::ops::Range<u32>> {
+    fn scan_claim(&self, scan: u32) -> crate::error::Result<crate::host::Claim> {
         FakeHost.scan_claim(scan)
+    }
+    fn scan_open(&self, _: u32, _: u32) -> crate::error::Result<crate::host::Relation<'_>> {
+        Err(Error::Parked)
     }
     fn scan_page(
         &self,
