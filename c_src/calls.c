@@ -8,7 +8,8 @@
  * queries that are JoinScans themselves, interrupts, errors.
  *
  * Expressions arrive as text (nodeToString), in the leader as in workers:
- * Params are Consts in it, and Vars mean columns of the plan.
+ * Params are Consts in it, but for those of InitPlans that the leader may yet
+ * have to run, and Vars mean columns of the plan.
  */
 #include "postgres.h"
 
@@ -62,18 +63,18 @@ struct PgjsCalls
 	uint32		nevaluators;
 	Leaf	   *leaves;
 	uint32		nleaves;
-	MemoryContext query_cxt;	/* what leaves run in */
+	EState	   *estate;			/* what leaves and InitPlans run in; NULL in workers */
 };
 
 PgjsCalls *
-pgjs_calls_create(const PgjsExpressions *expressions, List *leaves, MemoryContext query_cxt)
+pgjs_calls_create(const PgjsExpressions *expressions, List *leaves, EState *estate)
 {
 	PgjsCalls  *calls = palloc0(sizeof(PgjsCalls));
 	ListCell   *lc;
 
 	calls->cxt = CurrentMemoryContext;
 	calls->batch_cxt = AllocSetContextCreate(calls->cxt, "pg_joinscan call", ALLOCSET_DEFAULT_SIZES);
-	calls->query_cxt = query_cxt;
+	calls->estate = estate;
 	calls->expressions = *expressions;
 	calls->nevaluators = expressions->ncalls;
 	calls->evaluators = palloc0(Max(expressions->ncalls, 1) * sizeof(Evaluator *));
@@ -163,7 +164,8 @@ read_expressions(PgjsCalls *calls)
 	}
 	calls->slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
 	memset(calls->slot->tts_isnull, true, from->ncolumns * sizeof(bool));
-	calls->econtext = CreateStandaloneExprContext();
+	/* Of the query's memory: what an InitPlan gives that is run here must outlast this run. */
+	calls->econtext = calls->estate != NULL ? CreateExprContext(calls->estate) : CreateStandaloneExprContext();
 	calls->econtext->ecxt_scantuple = calls->slot;
 }
 
@@ -272,7 +274,7 @@ fetch(PgjsCalls *calls, const PgjsCall *call, PgjsAnswer *answer)
 	}
 	while (!leaf->done && row < FETCH_ROWS && bytes < FETCH_BYTES)
 	{
-		MemoryContext old = MemoryContextSwitchTo(calls->query_cxt);
+		MemoryContext old = MemoryContextSwitchTo(calls->estate->es_query_cxt);
 		TupleTableSlot *slot = ExecProcNode(leaf->plan);
 
 		MemoryContextSwitchTo(old);

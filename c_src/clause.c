@@ -1,7 +1,6 @@
 /*
  * clause.c
- *		What the plan can evaluate, asked clause by clause, and the values of
- *		Params.
+ *		What the plan can evaluate, asked clause by clause.
  *
  * Rust meets Vars and Consts only. At planning every Param stands for some
  * value of its type, so a check looks at a NULL of that type; at execution it
@@ -15,7 +14,6 @@
 #include "pg_joinscan.h"
 
 #include "catalog/pg_type.h"
-#include "executor/nodeSubplan.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -24,7 +22,6 @@
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -32,181 +29,6 @@
 
 /* Bytes of a reason that Rust may write. */
 #define PGJS_REASON_SIZE	256
-
-/* ---- Params ---- */
-
-static bool
-param_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, Param))
-		return true;
-	return expression_tree_walker(node, param_walker, context);
-}
-
-bool
-pgjs_contain_params(Node *clause)
-{
-	return param_walker(clause, NULL);
-}
-
-/* Has every value of this type a form in the plan? Of a numeric or an array that is known from the value alone. */
-static bool
-param_type_ok(Oid type)
-{
-	switch (type)
-	{
-		case BOOLOID:
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-		case OIDOID:
-		case FLOAT4OID:
-		case FLOAT8OID:
-		case DATEOID:
-		case TIMESTAMPOID:
-		case TIMESTAMPTZOID:
-		case TEXTOID:
-		case VARCHAROID:
-		case BPCHAROID:
-			return true;
-		default:
-			return false;
-	}
-}
-
-/*
- * A run evaluates the InitPlans that it mentions before its first row, as
- * Gather does; PostgreSQL's serial plans wait for a row that needs them. So
- * one with side effects stays with those. Which of the statement's subqueries
- * it stands on is not looked into: any volatile one will do.
- */
-static bool
-is_volatile_initplan(const PlannerInfo *root, int paramid)
-{
-	bool		is_initplan = false;
-	ListCell   *lc;
-
-	for (const PlannerInfo *level = root; level != NULL && !is_initplan; level = level->parent_root)
-		foreach(lc, level->init_plans)
-			is_initplan |= list_member_int(lfirst_node(SubPlan, lc)->setParam, paramid);
-	if (!is_initplan)
-		return false;			/* of a nested loop, or of a correlated subquery: it has its value before we run */
-	foreach(lc, root->glob->subroots)
-		if (contain_volatile_functions((Node *) lfirst_node(PlannerInfo, lc)->parse))
-			return true;
-	return false;
-}
-
-/*
- * Params that must not be evaluated before the first row, and (in *typed)
- * whether all have a form in the plan whatever their value.
- */
-typedef struct ParamContext
-{
-	const PlannerInfo *root;
-	bool		volatile_initplan;
-	bool		typed;
-} ParamContext;
-
-static bool
-param_check_walker(Node *node, void *arg)
-{
-	ParamContext *context = arg;
-
-	if (node == NULL)
-		return false;
-	if (IsA(node, Param))
-	{
-		Param	   *param = (Param *) node;
-
-		context->typed &= param_type_ok(param->paramtype) &&
-			(!type_is_collatable(param->paramtype) || GetDatabaseEncoding() == PG_UTF8);
-		context->volatile_initplan |= param->paramkind == PARAM_EXEC &&
-			is_volatile_initplan(context->root, param->paramid);
-		return false;
-	}
-	return expression_tree_walker(node, param_check_walker, arg);
-}
-
-/* The value of a Param, as the executor finds it; in whatever memory it is. */
-static Datum
-param_value(const Param *param, ExprContext *econtext, bool *isnull)
-{
-	ParamListInfo params = econtext->ecxt_param_list_info;
-	ParamExternData workspace;
-	ParamExternData *external = NULL;
-
-	if (param->paramkind == PARAM_EXEC)
-	{
-		ParamExecData *internal = &econtext->ecxt_param_exec_vals[param->paramid];
-
-		/* An InitPlan that nobody has asked for yet. */
-		if (internal->execPlan != NULL)
-			ExecSetParamPlan(internal->execPlan, econtext);
-		*isnull = internal->isnull;
-		return internal->value;
-	}
-	if (param->paramkind != PARAM_EXTERN)
-		elog(ERROR, "unexpected parameter kind in a JoinScan: %d", (int) param->paramkind);
-
-	if (params != NULL && param->paramid > 0 && param->paramid <= params->numParams)
-	{
-		if (params->paramFetch != NULL)
-			external = params->paramFetch(params, param->paramid, false, &workspace);
-		else
-			external = &params->params[param->paramid - 1];
-	}
-	if (external == NULL || !OidIsValid(external->ptype))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("no value found for parameter %d", param->paramid)));
-	if (external->ptype != param->paramtype)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("type of parameter %d (%s) does not match that when preparing the plan (%s)",
-						param->paramid,
-						format_type_be(external->ptype),
-						format_type_be(param->paramtype))));
-	*isnull = external->isnull;
-	return external->value;
-}
-
-static Node *
-bind_mutator(Node *node, void *context)
-{
-	if (node == NULL)
-		return NULL;
-	if (IsA(node, Param))
-	{
-		Param	   *param = (Param *) node;
-		ExprContext *econtext = context;
-		int16		typlen;
-		bool		typbyval;
-		bool		isnull = true;
-		Datum		value = (Datum) 0;
-
-		get_typlenbyval(param->paramtype, &typlen, &typbyval);
-		if (econtext != NULL)
-			value = param_value(param, econtext, &isnull);
-		if (isnull)
-			value = (Datum) 0;
-		else if (typlen == -1)
-			value = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
-		else
-			value = datumCopy(value, typbyval, typlen);
-		return (Node *) makeConst(param->paramtype, param->paramtypmod, param->paramcollid,
-								  typlen, value, isnull, typbyval);
-	}
-	return expression_tree_mutator(node, bind_mutator, context);
-}
-
-Node *
-pgjs_bind_params(Node *clause, ExprContext *econtext)
-{
-	return bind_mutator(clause, econtext);
-}
 
 /* ---- checks at planning ---- */
 
@@ -227,7 +49,7 @@ named(const char *reason)
 	if (at == NULL)
 		return pstrdup(reason);
 	oid = strtoul(at + strlen(mark), &rest, 10);
-	if (kept >= 8 && strncmp(at - 8, "function", 8) == 0)
+	if (kept >= 9 && (strncmp(at - 8, "function", 8) == 0 || strncmp(at - 9, "aggregate", 9) == 0))
 		name = format_procedure(oid);
 	else if (kept >= 8 && strncmp(at - 8, "operator", 8) == 0)
 		name = format_operator(oid);
@@ -257,6 +79,67 @@ pgjs_column_refusal(Node *column)
 	return NULL;
 }
 
+typedef enum Question
+{
+	IS_CONDITION,
+	IS_KEY,
+	IS_HARMLESS,				/* a native condition that cannot raise an error, whatever the row */
+	IS_GROUP_KEY,				/* e = e */
+	IS_SORT_KEY,				/* e < e or e > e */
+	IS_AGGREGATE,				/* an Aggref */
+	NQUESTIONS
+} Question;
+
+/* Asks Rust about a clause in one form. NULL: yes. */
+static const char *
+ask_form(Node *clause, Question question)
+{
+	PgjsHostState host;			/* without scans and queues: it refuses what needs a session */
+	char		reason[PGJS_REASON_SIZE] = "";
+	int32_t		answer;
+
+	check_stack_depth();
+	pgjs_host_init(&host, CurrentMemoryContext);
+	pgjs_rust_depth++;
+	switch (question)
+	{
+		case IS_KEY:
+			answer = pgjs_key_check(&host.table, clause, reason, sizeof(reason));
+			break;
+		case IS_GROUP_KEY:
+			answer = pgjs_group_key_check(&host.table, clause, reason, sizeof(reason));
+			break;
+		case IS_SORT_KEY:
+			answer = pgjs_sort_key_check(&host.table, clause, reason, sizeof(reason));
+			break;
+		case IS_AGGREGATE:
+			answer = pgjs_aggregate_check(&host.table, clause, reason, sizeof(reason));
+			break;
+		default:
+			answer = pgjs_expr_check(&host.table, clause, reason, sizeof(reason));
+	}
+	pgjs_rust_depth--;
+	if (answer == PGJS_CHECK_ERROR)
+		pgjs_rethrow(&host.parked);
+	pgjs_host_done(&host);
+	if (answer == PGJS_CHECK_RAISES)
+		return question == IS_HARMLESS ? "it may raise an error" : NULL;
+	return answer == PGJS_CHECK_OK ? NULL : named(reason);
+}
+
+/* Rust is asked about conditions: one that needs the value of `expr`. */
+static Node *
+make_null_test(Node *expr)
+{
+	NullTest   *test = makeNode(NullTest);
+
+	test->arg = (Expr *) expr;
+	test->nulltesttype = IS_NULL;
+	test->argisrow = false;
+	test->location = -1;
+	return (Node *) test;
+}
+
 /*
  * A numeric of declared precision lies otherwise in a plan than one of any. So
  * what a clause finds there depends on the tree: a relation may be scanned in
@@ -273,6 +156,7 @@ typedef struct CheckedForm
 	PlannerInfo *root;
 	int			form;			/* of FORM_* */
 	int			matters;		/* those of FORM_* that make a difference to the clause */
+	bool		aggregate;		/* it is an Aggref that is asked about */
 } CheckedForm;
 
 /* Do the rows of this relation come out of a PostgreSQL plan? */
@@ -307,14 +191,24 @@ as_checked(Node *node, void *arg)
 	if (node == NULL)
 		return NULL;
 	if (IsA(node, Param))
-		return bind_mutator(node, NULL);
+		return pgjs_bind_params(node, NULL);
+	/* In a condition they are columns. */
+	if (IsA(node, GroupingFunc) || IsA(node, WindowFunc) || (IsA(node, Aggref) && !checked->aggregate))
+		return (Node *) makeVar(1, 1, exprType(node), -1, exprCollation(node), 0);
 	if (IsA(node, PlaceHolderVar))
 	{
 		if (exprType(node) == NUMERICOID)
 		{
 			checked->matters |= FORM_COMPUTED;
 			if (checked->form & FORM_COMPUTED)
-				return as_checked((Node *) ((PlaceHolderVar *) node)->phexpr, arg);
+			{
+				Node	   *computed = as_checked((Node *) ((PlaceHolderVar *) node)->phexpr, arg);
+
+				/* Nothing but the values of its Params can make native what is not so now. */
+				if (pgjs_contain_params((Node *) ((PlaceHolderVar *) node)->phexpr) ||
+					ask_form(make_null_test(computed), IS_CONDITION) == NULL)
+					return computed;
+			}
 		}
 		return (Node *) makeVar(1, 1, exprType(node), -1, exprCollation(node), 0);
 	}
@@ -325,39 +219,15 @@ as_checked(Node *node, void *arg)
 		var->vartypmod = -1;
 		return (Node *) var;
 	}
+	if (IsA(node, Aggref))
+	{
+		/* Aggregates in a window's are columns. */
+		checked->aggregate = false;
+		node = expression_tree_mutator(node, as_checked, arg);
+		checked->aggregate = true;
+		return node;
+	}
 	return expression_tree_mutator(node, as_checked, arg);
-}
-
-typedef enum Question
-{
-	IS_CONDITION,
-	IS_KEY,
-	IS_HARMLESS,				/* a native condition that cannot raise an error, whatever the row */
-	NQUESTIONS
-} Question;
-
-/* Asks Rust about a clause in one form. NULL: yes. */
-static const char *
-ask_form(Node *clause, Question question)
-{
-	PgjsHostState host;			/* without scans and queues: it refuses what needs a session */
-	char		reason[PGJS_REASON_SIZE] = "";
-	int32_t		answer;
-
-	check_stack_depth();
-	pgjs_host_init(&host, CurrentMemoryContext);
-	pgjs_rust_depth++;
-	if (question == IS_KEY)
-		answer = pgjs_key_check(&host.table, clause, reason, sizeof(reason));
-	else
-		answer = pgjs_expr_check(&host.table, clause, reason, sizeof(reason));
-	pgjs_rust_depth--;
-	if (answer == PGJS_CHECK_ERROR)
-		pgjs_rethrow(&host.parked);
-	pgjs_host_done(&host);
-	if (answer == PGJS_CHECK_RAISES)
-		return question == IS_HARMLESS ? "it may raise an error" : NULL;
-	return answer == PGJS_CHECK_OK ? NULL : named(reason);
 }
 
 /* Asks Rust about a clause in every form that it may meet. NULL: yes. */
@@ -367,6 +237,8 @@ ask(PlannerInfo *root, Node *clause, Question question)
 	CheckedForm checked = {root};
 	const char *reason = NULL;
 
+	checked.aggregate = question == IS_AGGREGATE;
+
 	for (int form = 0; form < NFORMS && reason == NULL; form++)
 	{
 		if ((form & ~checked.matters) != 0)
@@ -375,6 +247,18 @@ ask(PlannerInfo *root, Node *clause, Question question)
 		reason = ask_form(as_checked(clause, &checked), question);
 	}
 	return reason;
+}
+
+const char *
+pgjs_key_clause_refusal(PlannerInfo *root, Node *clause)
+{
+	return ask(root, clause, IS_KEY);
+}
+
+bool
+pgjs_value_is_harmless(PlannerInfo *root, Node *expr)
+{
+	return ask(root, make_null_test(expr), IS_HARMLESS) == NULL;
 }
 
 /* Of any column that an expression mentions, also within PlaceHolderVars: nothing else may compute those. */
@@ -400,7 +284,7 @@ columns_refusal(Node *expr)
 static PgjsRung
 first_rung(PlannerInfo *root, Node *expr, const char **reason)
 {
-	ParamContext params = {root, false, true};
+	PgjsParams	params = pgjs_look_at_params(root, expr);
 
 	if (contain_volatile_functions(expr))
 	{
@@ -412,7 +296,6 @@ first_rung(PlannerInfo *root, Node *expr, const char **reason)
 		*reason = "subqueries in conditions are not supported";
 		return PGJS_RUNG_ABOVE;
 	}
-	param_check_walker(expr, &params);
 	if (params.volatile_initplan)
 	{
 		*reason = "subqueries with volatile functions are not supported";
@@ -424,6 +307,11 @@ first_rung(PlannerInfo *root, Node *expr, const char **reason)
 	if (!params.typed)
 	{
 		*reason = "a parameter of this type is not vectorised";
+		return PGJS_RUNG_POSTGRES;
+	}
+	if (params.lazy_initplan)
+	{
+		*reason = "a subquery that not every row needs is not vectorised";
 		return PGJS_RUNG_POSTGRES;
 	}
 	*reason = NULL;
@@ -448,6 +336,39 @@ pgjs_expr_rung(PlannerInfo *root, Node *expr, const char **reason)
 
 	/* Whether a value has a native form is seen when the plan is made. */
 	return rung == PGJS_RUNG_NATIVE ? PGJS_RUNG_POSTGRES : rung;
+}
+
+/* NULL when `expr`, as part of what the query computes above its joins, is native; else the reason. */
+static const char *
+native_refusal(PlannerInfo *root, Node *expr, Question question)
+{
+	const char *reason;
+
+	return find_rung(root, expr, &reason, question) == PGJS_RUNG_NATIVE ? NULL : reason;
+}
+
+const char *
+pgjs_group_refusal(PlannerInfo *root, Node *key)
+{
+	return native_refusal(root, key, IS_GROUP_KEY);
+}
+
+const char *
+pgjs_order_refusal(PlannerInfo *root, Node *key)
+{
+	return native_refusal(root, key, IS_SORT_KEY);
+}
+
+const char *
+pgjs_aggregate_refusal(PlannerInfo *root, Aggref *aggregate)
+{
+	return native_refusal(root, (Node *) aggregate, IS_AGGREGATE);
+}
+
+const char *
+pgjs_value_refusal(PlannerInfo *root, Node *expr)
+{
+	return native_refusal(root, make_null_test(expr), IS_CONDITION);
 }
 
 /* What was found about one RestrictInfo: the join search comes back to it for each pair that it joins. */

@@ -9,13 +9,15 @@
  */
 #include "pg_joinscan.h"
 
+#include <math.h>
+
 #include "miscadmin.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "utils/spccache.h"
 
 /* Reading a page, in its own cost: participants read ranges side by side. Factor with workers. */
-#define PGJS_SHARED_PAGE	0.5
+#define PGJS_SHARED_PAGE	0.4
 /* Walking to a tuple and decoding its columns into arrays; PostgreSQL's row at a time counts 1. In cpu_tuple_cost. */
 #define PGJS_SCAN_ROW		0.4
 /* A condition over an array, against the same in PostgreSQL's interpreter. Factor on its cost. */
@@ -28,6 +30,12 @@
 #define PGJS_BUILD_ROW		3.0
 /* Hashing a probe row and looking it up. In cpu_operator_cost. */
 #define PGJS_PROBE_ROW		1.5
+/* Hashing a row's group keys and finding its group. In cpu_operator_cost. */
+#define PGJS_GROUP_ROW		2.0
+/* One transition of an aggregate. In cpu_operator_cost. */
+#define PGJS_TRANSITION		0.5
+/* One comparison of a sort; PostgreSQL counts 2. In cpu_operator_cost. */
+#define PGJS_COMPARISON		0.5
 /* Gathering the columns of a joined row. In cpu_tuple_cost. */
 #define PGJS_OUTPUT_ROW		0.2
 /* Partitioning, encoding and decoding a row on its way through a queue. In cpu_tuple_cost. */
@@ -65,9 +73,8 @@ worth(int workers)
 	return workers + leader;
 }
 
-/* Passing `rows` rows through queues, in one process. */
-static Cost
-exchange(double rows, int width)
+Cost
+pgjs_cost_exchange(double rows, int width)
 {
 	return rows * (PGJS_EXCHANGE_ROW * cpu_tuple_cost + PGJS_EXCHANGE_BYTE * width);
 }
@@ -91,8 +98,8 @@ pgjs_cost_leaf(PgjsTree *leaf, const RelOptInfo *rel, Cost filters_per_tuple)
 		return;
 	}
 	get_tablespace_page_costs(rel->reltablespace, NULL, &page_cost);
-	leaf->page_cost = page_cost * rel->pages;
-	leaf->row_cost = rel->tuples * (PGJS_SCAN_ROW * cpu_tuple_cost + filters_per_tuple);
+	leaf->page_cost += page_cost * rel->pages;
+	leaf->row_cost += rel->tuples * (PGJS_SCAN_ROW * cpu_tuple_cost + filters_per_tuple);
 }
 
 PgjsCost
@@ -110,9 +117,9 @@ pgjs_cost_join(const PgjsTree *join, PgjsCost build, PgjsCost probe, int workers
 	if (workers > 0 && join->build_exchange == PGJS_EXCHANGE_BROADCAST)
 		build_share = 1.0;
 	if (workers > 0 && join->build_exchange != PGJS_EXCHANGE_NONE)
-		cost.startup += exchange(build_rows * build_share, join->build->width);
+		cost.startup += pgjs_cost_exchange(build_rows * build_share, join->build->width);
 	if (workers > 0 && join->probe_exchange != PGJS_EXCHANGE_NONE)
-		cost.run += exchange(probe_rows * share, join->probe->width);
+		cost.run += pgjs_cost_exchange(probe_rows * share, join->probe->width);
 
 	cost.startup += build_rows * build_share *
 		(PGJS_BUILD_ROW * cpu_operator_cost + PGJS_BUILD_BYTE * join->build->width);
@@ -124,10 +131,143 @@ pgjs_cost_join(const PgjsTree *join, PgjsCost build, PgjsCost probe, int workers
 	return cost;
 }
 
+bool
+pgjs_is_in_leader(const PgjsTree *tree)
+{
+	switch (tree->kind)
+	{
+		case PGJS_TREE_AGGREGATE:
+		case PGJS_TREE_SORT:
+		case PGJS_TREE_WINDOW:
+			return tree->probe_exchange == PGJS_EXCHANGE_GATHER ||
+				(tree->probe_exchange == PGJS_EXCHANGE_NONE && pgjs_is_in_leader(tree->probe));
+		case PGJS_TREE_LEAF:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Groups that one participant holds in the first phase, or the only one. */
+static double
+partial_groups(const PgjsTree *aggregate, int workers)
+{
+	return Min(aggregate->groups, Max(Max(aggregate->nsets, 1) * aggregate->probe->rows / worth(workers), 1.0));
+}
+
+static bool
+wants_rows(const PgjsTree *aggregate)
+{
+	ListCell   *lc;
+
+	foreach(lc, aggregate->aggregates)
+	{
+		if (lfirst_node(Aggref, lc)->aggdistinct != NIL)
+			return true;
+	}
+	return false;
+}
+
+/* Partial groups where the rows are, an exchange, and the groups' final values; or all in one place. */
+static PgjsCost
+aggregate_cost(const PgjsTree *aggregate, PgjsCost input, int workers)
+{
+	int			sharing = pgjs_is_in_leader(aggregate->probe) ? 0 : workers;
+	double		share = 1.0 / worth(sharing);
+	double		partial = partial_groups(aggregate, sharing);
+	Cost		transitions = list_length(aggregate->aggregates) * PGJS_TRANSITION * cpu_operator_cost;
+	Cost		per_row = transitions + (aggregate->keys == NIL ? 0.0 : PGJS_GROUP_ROW * cpu_operator_cost);
+	PgjsCost	cost;
+
+	cost.startup = input.startup + input.run + share * aggregate->row_cost +
+		share * aggregate->probe->rows * per_row * Max(aggregate->nsets, 1);
+	cost.run = aggregate->groups * PGJS_OUTPUT_ROW * cpu_tuple_cost;
+	if (aggregate->probe_exchange == PGJS_EXCHANGE_NONE)
+		return cost;
+	/* An aggregate with DISTINCT wants the rows of a group in one place. */
+	if (wants_rows(aggregate))
+	{
+		double		rows = aggregate->probe->rows * share;
+
+		cost.startup += pgjs_cost_exchange(rows, aggregate->probe->width);
+		if (aggregate->probe_exchange == PGJS_EXCHANGE_GATHER)
+			cost.startup += (worth(sharing) - 1.0) * rows * per_row;
+		else
+			cost.run *= share;
+		return cost;
+	}
+	/* What every participant sends meets in the leader, or in all of them. */
+	cost.startup += pgjs_cost_exchange(partial, aggregate->width) + partial * per_row *
+		(aggregate->probe_exchange == PGJS_EXCHANGE_GATHER ? worth(sharing) : 1.0);
+	if (aggregate->probe_exchange == PGJS_EXCHANGE_HASH)
+		cost.run *= share;
+	return cost;
+}
+
+double
+pgjs_table_bytes(double rows, int width)
+{
+	return rows * (PGJS_HASH_GROWTH * width + PGJS_HASH_OVERHEAD);
+}
+
+double
+pgjs_group_bytes(const PgjsTree *aggregate, int workers)
+{
+	double		participants = workers + (workers == 0 || parallel_leader_participation ? 1 : 0);
+	double		bytes = pgjs_table_bytes(aggregate->most_groups, aggregate->width) +
+		aggregate->most_groups * list_length(aggregate->aggregates) * sizeof(int64) * 2 + aggregate->distinct_bytes;
+
+	/* The first phase gives its groups on when they become too many. */
+	return aggregate->probe_exchange == PGJS_EXCHANGE_HASH ? bytes / participants : bytes;
+}
+
+/* Each participant its rows, its first ones alone under a limit; then those of all in the leader. */
+static PgjsCost
+sort_cost(const PgjsTree *sort, PgjsCost input, int workers)
+{
+	int			sharing = sort->probe_exchange == PGJS_EXCHANGE_NONE ? 0 : workers;
+	double		rows = Max(sort->probe->rows / worth(sharing), 1.0);
+	double		kept = sort->limit > 0 ? Min(rows, (double) sort->limit) : rows;
+	Cost		per_row = PGJS_COMPARISON * cpu_operator_cost;
+	PgjsCost	cost;
+
+	cost.startup = input.startup + input.run + sort->row_cost / worth(sharing) + rows * per_row * log2(kept + 2.0);
+	cost.run = sort->rows * PGJS_OUTPUT_ROW * cpu_tuple_cost;
+	if (sort->probe_exchange != PGJS_EXCHANGE_NONE)
+		cost.startup += pgjs_cost_exchange(kept, sort->width) + kept * worth(sharing) * per_row * log2(kept + 2.0);
+	return cost;
+}
+
+/* All rows of a partition in one participant, sorted; then the functions. */
+static PgjsCost
+window_cost(const PgjsTree *window, PgjsCost input, int workers)
+{
+	int			sharing = pgjs_is_in_leader(window) ? 0 : workers;
+	double		before = window->probe->rows / worth(pgjs_is_in_leader(window->probe) ? 0 : workers);
+	double		rows = Max(window->probe->rows / worth(sharing), 1.0);
+	Cost		functions = list_length(window->functions) * (PGJS_TRANSITION + 1.0) * cpu_operator_cost;
+	PgjsCost	cost = {input.startup + input.run};
+
+	if (window->probe_exchange != PGJS_EXCHANGE_NONE)
+		cost.startup += pgjs_cost_exchange(before, window->probe->width);
+	if (window->keys != NIL || window->conditions != NIL)
+		cost.startup += rows * PGJS_COMPARISON * cpu_operator_cost * log2(rows + 2.0);
+	cost.startup += window->row_cost / worth(sharing);
+	cost.run = rows * (functions + PGJS_OUTPUT_ROW * cpu_tuple_cost);
+	return cost;
+}
+
 PgjsCost
 pgjs_cost_tree(const PgjsTree *tree, int workers)
 {
 	check_stack_depth();
+
+	if (tree->kind == PGJS_TREE_AGGREGATE)
+		return aggregate_cost(tree, pgjs_cost_tree(tree->probe, workers), workers);
+	if (tree->kind == PGJS_TREE_WINDOW)
+		return window_cost(tree, pgjs_cost_tree(tree->probe, workers), workers);
+	if (tree->kind == PGJS_TREE_SORT)
+		return sort_cost(tree, pgjs_cost_tree(tree->probe, workers), workers);
 
 	if (tree->kind == PGJS_TREE_LEAF)
 	{
@@ -147,16 +287,16 @@ pgjs_cost_tree(const PgjsTree *tree, int workers)
 }
 
 void
-pgjs_cost_path(Path *path, PgjsCost tree, int width, int workers)
+pgjs_cost_path(Path *path, const PgjsTree *tree, int workers)
 {
-	Cost		startup = PGJS_START + tree.startup;
-	Cost		run = tree.run + path->rows * PGJS_EMIT_ROW * cpu_tuple_cost;
+	PgjsCost	cost = pgjs_cost_tree(tree, workers);
+	Cost		startup = PGJS_START + cost.startup;
+	Cost		run = cost.run + path->rows * PGJS_EMIT_ROW * cpu_tuple_cost;
 
 	if (workers > 0)
-	{
 		startup += parallel_setup_cost;
-		run += exchange(path->rows, width);
-	}
+	if (workers > 0 && !pgjs_is_in_leader(tree))
+		run += pgjs_cost_exchange(path->rows, tree->width);
 	path->startup_cost = startup + run * Min(PGJS_BATCH_ROWS / Max(path->rows, 1.0), 1.0);
 	path->total_cost = startup + run;
 }

@@ -88,28 +88,47 @@ unpack(const List *private, PgjsPrivate which, Size entry, int *size)
 	return entries;
 }
 
-/* The tables of the heap scans. They are closed by the executor at the end of the query. */
+/*
+ * The tables of one heap scan, see PGJS_PRIVATE_SCANS. They are closed by the
+ * executor at the end of the query.
+ */
 static void
-open_tables(PgjsScanState *state, const CustomScan *cscan, EState *estate, int eflags)
+open_table(PgjsTable *scan, const List *numbers, const Index *members, const PartitionPruneInfo *pruning,
+		   CustomScan *cscan, EState *estate, int eflags)
 {
-	List	   *ordinals = list_nth(cscan->custom_private, PGJS_PRIVATE_SCANS);
+	scan->rti = members[linitial_int(numbers)];
+	scan->table = ExecOpenScanRelation(estate, scan->rti, eflags);
+	scan->nparts = Max(list_length(numbers) - 1, 1);
+	scan->parts = palloc0(scan->nparts * sizeof(Relation));
+	scan->pruned = palloc0(scan->nparts * sizeof(bool));
+	if (list_length(numbers) == 1)
+		scan->parts[0] = scan->table;
+	if (pruning != NULL)
+		pgjs_pruning_begin(scan, pruning, &cscan->scan.plan, estate);
+	for (int k = 0; k < list_length(numbers) - 1; k++)
+	{
+		if (!scan->pruned[k])
+			scan->parts[k] = ExecOpenScanRelation(estate, scan->rti + list_nth_int(numbers, k + 1), eflags);
+	}
+}
+
+static void
+open_tables(PgjsScanState *state, CustomScan *cscan, EState *estate, int eflags)
+{
+	List	   *scans = list_nth(cscan->custom_private, PGJS_PRIVATE_SCANS);
+	List	   *pruning = list_nth(cscan->custom_private, PGJS_PRIVATE_PRUNING);
 	Index	   *members = palloc(bms_num_members(cscan->custom_relids) * sizeof(Index));
 	int			rti = -1;
 	int			n = 0;
 	ListCell   *lc;
+	ListCell   *lc2;
 
 	while ((rti = bms_next_member(cscan->custom_relids, rti)) >= 0)
 		members[n++] = rti;
-	state->nscans = list_length(ordinals);
-	state->rtis = palloc(Max(state->nscans, 1) * sizeof(Index));
-	state->relations = palloc(Max(state->nscans, 1) * sizeof(Relation));
-	foreach(lc, ordinals)
-	{
-		int			k = foreach_current_index(lc);
-
-		state->rtis[k] = members[lfirst_int(lc)];
-		state->relations[k] = ExecOpenScanRelation(estate, state->rtis[k], eflags);
-	}
+	state->nscans = list_length(scans);
+	state->scans = palloc0(Max(state->nscans, 1) * sizeof(PgjsTable));
+	forboth(lc, scans, lc2, pruning)
+		open_table(&state->scans[foreach_current_index(lc)], lfirst(lc), members, lfirst(lc2), cscan, estate, eflags);
 }
 
 /* The leaves' plans; what EXPLAIN calls each is its node's own affair, the plan's trees call it by its number. */
@@ -189,6 +208,9 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 
 	state->tree = unpack(cscan->custom_private, PGJS_PRIVATE_TREE, sizeof(PgjsTreeNode), &state->ntree);
+	state->sets = unpack(cscan->custom_private, PGJS_PRIVATE_SETS, sizeof(uint64), &state->nsets);
+	state->functions = unpack(cscan->custom_private, PGJS_PRIVATE_FUNCTIONS, sizeof(PgjsWindowFunction),
+							  &state->nfunctions);
 	state->workers = intVal(list_nth(cscan->custom_private, PGJS_PRIVATE_WORKERS));
 	state->noutput = intVal(list_nth(cscan->custom_private, PGJS_PRIVATE_NOUTPUT));
 	state->hash_memory = (Size) intVal(list_nth(cscan->custom_private, PGJS_PRIVATE_HASH_MEMORY)) * 1024;
@@ -197,6 +219,8 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	init_columns(state, cscan);
 	state->has_params = pgjs_contain_params((Node *) cscan->custom_exprs);
 	(void) check_functions_walker((Node *) cscan->custom_exprs, NULL);
+	/* Window functions, of which there are only the arguments. */
+	(void) check_functions_walker((Node *) cscan->custom_scan_tlist, NULL);
 
 	/* Columns that only clauses need stay NULL. */
 	memset(slot->tts_isnull, true, state->ncolumns * sizeof(bool));
@@ -236,7 +260,10 @@ find_mentions(const List *exprs, uint32 *mentions, uint32 **mentioned)
 		(*mentioned)[n++] = lfirst_int(lc);
 }
 
-/* Translates the tree; Params become their values in `econtext`, or NULLs without one. */
+/*
+ * Translates the tree; Params become their values in `econtext`, or NULLs
+ * without one. The leader alone can leave InitPlans for when they are needed.
+ */
 static void
 translate(PgjsScanState *state, ExprContext *econtext, int participants)
 {
@@ -257,12 +284,14 @@ translate(PgjsScanState *state, ExprContext *econtext, int participants)
 	ListCell   *lc;
 
 	/* May run an InitPlan, and so anything: before Rust is entered. */
-	if (state->has_params)
+	if (state->has_params && econtext != NULL && participants == 1)
+		bound = pgjs_bind_lazily(bound, econtext);
+	else if (state->has_params)
 		bound = (List *) pgjs_bind_params((Node *) bound, econtext);
 	foreach(lc, bound)
 		exprs[foreach_current_index(lc)] = lfirst(lc);
 	for (int k = 0; k < state->nscans; k++)
-		tables[k] = RelationGetRelationName(state->relations[k]);
+		tables[k] = RelationGetRelationName(state->scans[k].table);
 	find_mentions(bound, mentions, &mentioned);
 
 	input.tree = state->tree;
@@ -272,6 +301,10 @@ translate(PgjsScanState *state, ExprContext *econtext, int participants)
 	input.mentioned = mentioned;
 	input.tables = tables;
 	input.leaves = state->leaves;
+	input.sets = state->sets;
+	input.nsets = state->nsets;
+	input.functions = state->functions;
+	input.nfunctions = state->nfunctions;
 	input.ntree = state->ntree;
 	input.ncolumns = state->ncolumns;
 	input.nexprs = nexprs;
@@ -318,7 +351,9 @@ start_run(PgjsScanState *state)
 
 	spec.estate = estate;
 	spec.plan = state->owner->plan;
-	spec.relations = state->relations;
+	for (int k = 0; k < state->nscans; k++)
+		pgjs_pruning_run(&state->scans[k]);
+	spec.scans = state->scans;
 	spec.nscans = state->nscans;
 	spec.expressions.text = state->owner->expressions;
 	spec.expressions.columns = state->columns;

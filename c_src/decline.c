@@ -29,7 +29,8 @@ pgjs_decline(PgjsRelInfo *info, const char *format,...)
 	StringInfoData text;
 	MemoryContext old;
 
-	if (!pgjs_wants_reasons() || info->reason != NULL)
+	/* EXPLAIN VERBOSE says what was left of that which stands on the joins. */
+	if ((!pgjs_wants_reasons() && info->scanned == NULL) || info->reason != NULL)
 		return;
 	old = MemoryContextSwitchTo(GetMemoryChunkContext(info));
 	initStringInfo(&text);
@@ -135,12 +136,76 @@ report_joins(PlannerInfo *root)
 	}
 }
 
+/* What can stand on the joins, in PostgreSQL's order. */
+static const struct
+{
+	UpperRelationKind kind;
+	const char *name;
+}			stages[] = {
+	{UPPERREL_GROUP_AGG, "grouping"},
+	{UPPERREL_WINDOW, "window functions"},
+	{UPPERREL_DISTINCT, "DISTINCT"},
+	{UPPERREL_ORDERED, "ORDER BY"},
+};
+
+/* What is known of stage `i` of a query level that was looked at, or NULL. */
+static PgjsRelInfo *
+stage_info(const PlannerInfo *root, int i)
+{
+	ListCell   *lc;
+
+	foreach(lc, root->upper_rels[stages[i].kind])
+	{
+		PgjsRelInfo *info = pgjs_relinfo((PlannerInfo *) root, lfirst(lc));
+
+		if (info != NULL)
+			return info;
+	}
+	return NULL;
+}
+
+List *
+pgjs_left_above(const PlannerInfo *root, const PgjsTree *tree)
+{
+	List	   *left = NIL;
+
+	for (int i = 0; i < lengthof(stages); i++)
+	{
+		PgjsRelInfo *info = stage_info(root, i);
+		bool		taken = false;
+
+		if (info == NULL)
+			continue;
+		for (const PgjsTree *node = tree; node != NULL; node = node->probe)
+			taken |= node == info->serial || node == info->parallel;
+		if (taken)
+			continue;
+		left = lappend(left, makeString(psprintf("%s: %s", stages[i].name, info->reason != NULL ? info->reason :
+												 "PostgreSQL's plan is estimated to be cheaper")));
+	}
+	return left;
+}
+
+/* What stands on the joins and is PostgreSQL's, although what it stands on could be a JoinScan. */
+static void
+report_upper(PlannerInfo *root)
+{
+	for (int i = 0; i < lengthof(stages); i++)
+	{
+		PgjsRelInfo *info = stage_info(root, i);
+
+		if (info != NULL && info->serial == NULL && info->parallel == NULL && info->reason != NULL)
+			say(root, info->scanned->relids, psprintf("%s: %s", stages[i].name, info->reason));
+	}
+}
+
 void
 pgjs_report_declines(PlannerInfo *root)
 {
 	RelOptInfo *top;
 	PgjsRelInfo *info;
 
+	report_upper(root);
 	if (bms_membership(root->all_baserels) != BMS_MULTIPLE)
 		return;
 #if PG_VERSION_NUM >= 160000

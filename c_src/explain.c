@@ -10,6 +10,7 @@
  */
 #include "pg_joinscan.h"
 
+#include "access/stratnum.h"
 #include "commands/explain.h"
 #if PG_VERSION_NUM >= 180000
 #include "commands/explain_format.h"
@@ -17,6 +18,7 @@
 #endif
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
 #include "utils/builtins.h"
@@ -64,10 +66,36 @@ stream_kind(uint32 kind)
 
 /* ---- conditions ---- */
 
+/* Without the covers of plan.c, which change nothing. */
+static Node *
+uncovered(Node *node, void *context)
+{
+	RelabelType *cover = (RelabelType *) node;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, RelabelType) && cover->resulttype == exprType((Node *) cover->arg) &&
+		cover->resulttypmod == exprTypmod((Node *) cover->arg) &&
+		cover->resultcollid == exprCollation((Node *) cover->arg))
+		return uncovered((Node *) cover->arg, context);
+	return expression_tree_mutator(node, uncovered, context);
+}
+
 static char *
 deparse(const Printer *printer, Node *expr)
 {
-	return deparse_expression(expr, printer->deparse_cxt, true, false);
+	return deparse_expression(uncovered(expr, NULL), printer->deparse_cxt, true, false);
+}
+
+/* Is a sort operator > of its family? */
+static bool
+is_descending(Oid operator)
+{
+	Oid			family;
+	Oid			type;
+	int16		strategy;
+
+	return get_ordering_op_properties(operator, &family, &type, &strategy) && strategy == BTGreaterStrategyNumber;
 }
 
 static void
@@ -98,6 +126,10 @@ is_below(const Printer *printer, const PgjsColumn *column, uint32 place)
 			if (column->source == PGJS_COLUMN_LEAF)
 				return column->number == node->number;
 			break;
+		case PGJS_TREE_AGGREGATE:
+		case PGJS_TREE_SORT:
+		case PGJS_TREE_WINDOW:
+			return is_below(printer, column, node->probe);
 		default:
 			if (is_below(printer, column, node->build) || is_below(printer, column, node->probe))
 				return true;
@@ -129,9 +161,19 @@ is_in_subtree(const Printer *printer, uint32 wanted, uint32 place)
 	const PgjsTreeNode *node = &printer->state->tree[place];
 
 	check_stack_depth();
-	return wanted == place ||
-		(node->kind == PGJS_TREE_JOIN &&
-		 (is_in_subtree(printer, wanted, node->build) || is_in_subtree(printer, wanted, node->probe)));
+	if (wanted == place)
+		return true;
+	switch (node->kind)
+	{
+		case PGJS_TREE_JOIN:
+			return is_in_subtree(printer, wanted, node->build) || is_in_subtree(printer, wanted, node->probe);
+		case PGJS_TREE_AGGREGATE:
+		case PGJS_TREE_SORT:
+		case PGJS_TREE_WINDOW:
+			return is_in_subtree(printer, wanted, node->probe);
+		default:
+			return false;
+	}
 }
 
 /*
@@ -160,7 +202,9 @@ show_hash_keys(Printer *printer, uint32 at)
 		Node	   *key = list_nth(printer->exprs, i);
 		Node	   *shown = key;
 
-		if (IsA(key, OpExpr) && list_length(((OpExpr *) key)->args) == 2)
+		if (join->kind == PGJS_TREE_AGGREGATE || join->kind == PGJS_TREE_WINDOW)
+			shown = pgjs_key_expr(key);
+		else if (IsA(key, OpExpr) && list_length(((OpExpr *) key)->args) == 2)
 		{
 			Node	   *left = linitial(((OpExpr *) key)->args);
 			Node	   *right = lsecond(((OpExpr *) key)->args);
@@ -174,6 +218,72 @@ show_hash_keys(Printer *printer, uint32 at)
 	}
 	if (texts != NIL)
 		ExplainPropertyList("Hash Keys", texts, printer->es);
+}
+
+/* What rows are sorted by, as PostgreSQL's Sort shows it. */
+static void
+show_order(Printer *printer, const PgjsTreeNode *sort, const char *label, uint32 first, uint32 count)
+{
+	List	   *texts = NIL;
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		OpExpr	   *key = list_nth_node(OpExpr, printer->exprs, first + i);
+		bool		descending = is_descending(key->opno);
+		bool		nulls_first = (sort->nulls_first >> i) & 1;
+		char	   *text = deparse(printer, pgjs_key_expr((Node *) key));
+
+		if (descending)
+			text = psprintf("%s DESC", text);
+		if (nulls_first != descending)
+			text = psprintf("%s NULLS %s", text, nulls_first ? "FIRST" : "LAST");
+		texts = lappend(texts, text);
+	}
+	if (texts != NIL)
+		ExplainPropertyList(label, texts, printer->es);
+	if (sort->limit > 0)
+		ExplainPropertyUInteger("Limit", NULL, sort->limit, printer->es);
+}
+
+/* The keys of each grouping set. */
+static void
+show_sets(Printer *printer, const PgjsTreeNode *aggregate, List *keys)
+{
+	List	   *texts = NIL;
+
+	for (uint32 i = 0; i < aggregate->nsets; i++)
+	{
+		uint64		set = printer->state->sets[aggregate->first_set + i * (1 + aggregate->ngroupings)];
+		StringInfoData text;
+		ListCell   *lc;
+
+		initStringInfo(&text);
+		foreach(lc, keys)
+		{
+			if ((set >> foreach_current_index(lc)) & 1)
+				appendStringInfo(&text, "%s%s", text.len > 0 ? ", " : "", (char *) lfirst(lc));
+		}
+		texts = lappend(texts, psprintf("(%s)", text.data));
+	}
+	ExplainPropertyList("Grouping Sets", texts, printer->es);
+}
+
+static void
+show_groups(Printer *printer, const PgjsTreeNode *aggregate)
+{
+	List	   *keys = NIL;
+	List	   *functions = NIL;
+
+	for (uint32 i = aggregate->first_key; i < aggregate->first_key + aggregate->nkeys; i++)
+		keys = lappend(keys, deparse(printer, pgjs_key_expr(list_nth(printer->exprs, i))));
+	for (uint32 i = aggregate->first_aggregate; i < aggregate->first_aggregate + aggregate->naggregates; i++)
+		functions = lappend(functions, deparse(printer, list_nth(printer->exprs, i)));
+	if (aggregate->nsets > 0)
+		show_sets(printer, aggregate, keys);
+	else if (keys != NIL)
+		ExplainPropertyList("Group Key", keys, printer->es);
+	if (functions != NIL && printer->es->verbose)
+		ExplainPropertyList("Aggregates", functions, printer->es);
 }
 
 static void
@@ -203,6 +313,19 @@ show_clauses(Printer *printer, uint32 at)
 		case PGJS_CLAUSES_KEYS:
 			show_hash_keys(printer, at);
 			break;
+		case PGJS_CLAUSES_GROUPS:
+			show_groups(printer, node);
+			break;
+		case PGJS_CLAUSES_ORDER:
+			show_order(printer, node, "Sort Key", node->first_key, node->nkeys);
+			break;
+		case PGJS_CLAUSES_WINDOW:
+			for (uint32 i = node->first_key; i < node->first_key + node->nkeys; i++)
+				texts = lappend(texts, deparse(printer, pgjs_key_expr(list_nth(printer->exprs, i))));
+			if (texts != NIL)
+				ExplainPropertyList("Partition By", texts, printer->es);
+			show_order(printer, node, "Order By", node->first_condition, node->nconditions);
+			break;
 		default:
 			break;
 	}
@@ -215,15 +338,16 @@ static void
 show_table(Printer *printer, uint32 scan)
 {
 	ExplainState *es = printer->es;
-	Index		rti = printer->state->rtis[scan];
-	const char *name = RelationGetRelationName(printer->state->relations[scan]);
+	Relation	table = printer->state->scans[scan].table;
+	Index		rti = printer->state->scans[scan].rti;
+	const char *name = RelationGetRelationName(table);
 	const char *alias = list_nth(es->rtable_names, rti - 1);
 	char	   *schema = NULL;
 
 	if (alias == NULL)
 		alias = rt_fetch(rti, es->rtable)->eref->aliasname;
 	if (es->verbose)
-		schema = get_namespace_name_or_temp(RelationGetNamespace(printer->state->relations[scan]));
+		schema = get_namespace_name_or_temp(RelationGetNamespace(table));
 
 	if (!is_text(printer))
 	{
@@ -239,6 +363,29 @@ show_table(Printer *printer, uint32 scan)
 	appendStringInfoString(es->str, quote_identifier(name));
 	if (strcmp(alias, name) != 0)
 		appendStringInfo(es->str, " %s", quote_identifier(alias));
+}
+
+/* Of how many tables the rows of a partitioned or inherited one come, and of how many they need not. */
+static void
+show_parts(Printer *printer, const PgjsNode *operator)
+{
+	const PgjsTreeNode *node;
+	const PgjsTable *scan;
+	int			pruned = 0;
+
+	if (operator->tree_node < 0 || operator->tree_node >= printer->state->ntree || operator->detail == NULL)
+		return;
+	node = &printer->state->tree[operator->tree_node];
+	if (node->kind != PGJS_TREE_SCAN)
+		return;
+	scan = &printer->state->scans[node->number];
+	if (scan->nparts == 1 && scan->parts[0] == scan->table)
+		return;
+	for (int k = 0; k < scan->nparts; k++)
+		pruned += scan->pruned[k];
+	ExplainPropertyInteger("Tables", NULL, scan->nparts - pruned, printer->es);
+	if (pruned > 0)
+		ExplainPropertyInteger("Tables Removed", NULL, pruned, printer->es);
 }
 
 static void
@@ -280,7 +427,8 @@ show_name(Printer *printer, const PgjsNode *operator)
 
 	/* PostgreSQL's estimate, at the operator whose output it is of. */
 	if (es->costs && node != NULL &&
-		((node->kind != PGJS_TREE_JOIN && operator->detail != NULL) || operator->clauses == PGJS_CLAUSES_JOIN))
+		(operator->detail != NULL || operator->clauses == PGJS_CLAUSES_JOIN ||
+		 operator->clauses == PGJS_CLAUSES_GROUPS || operator->clauses == PGJS_CLAUSES_ORDER))
 	{
 		if (text)
 			appendStringInfo(es->str, "  (rows=%.0f width=%u)", node->rows, node->width);
@@ -425,6 +573,7 @@ show_operator(Printer *printer, uint32 at, const char *label)
 	if (is_text(printer))
 		appendStringInfoChar(es->str, '\n');
 
+	show_parts(printer, operator);
 	show_clauses(printer, at);
 	if (printer->figures)
 	{
@@ -446,6 +595,20 @@ show_operator(Printer *printer, uint32 at, const char *label)
 		es->indent = indent;
 	ExplainCloseGroup("Plan", label, true, es);
 	return next;
+}
+
+/* What stands above although it could be part of the plan. */
+static void
+show_left(const Printer *printer)
+{
+	List	   *private = ((CustomScan *) printer->state->css.ss.ps.plan)->custom_private;
+	List	   *texts = NIL;
+	ListCell   *lc;
+
+	foreach(lc, (List *) list_nth(private, PGJS_PRIVATE_LEFT))
+		texts = lappend(texts, strVal(lfirst(lc)));
+	if (texts != NIL)
+		ExplainPropertyList("Left to PostgreSQL", texts, printer->es);
 }
 
 void
@@ -473,6 +636,8 @@ pgjs_explain(CustomScanState *node, List *ancestors, ExplainState *es)
 		if (totals->nruns > 1)
 			ExplainPropertyUInteger("Executions", NULL, totals->nruns, es);
 	}
+	if (es->verbose)
+		show_left(&printer);
 	if (printer.count == 0)
 		return;
 	if (is_text(&printer))

@@ -31,14 +31,15 @@ typedef struct Call
 {
 	PgjsHostState *host;
 	uint32		number;			/* scan, queue, collation or type */
+	uint32		part;
 	uint32		block;
 	bool		flush;
 	const uint8_t *bytes;		/* datum, message or text */
 	size_t		len;
 	PgjsRelation *relation;
+	PgjsClaim  *claim;
 	PgjsPage   *page;
-	uint32_t   *first;			/* first block of a claim, or collation flags */
-	uint32_t   *count;
+	uint32_t   *flags;
 	const uint8_t **data;
 	size_t	   *data_len;
 	PgjsTypeLayout *layout;
@@ -76,35 +77,35 @@ call_queues(Call *call)
 }
 
 static PgjsIo
-scan_open_body(void *arg)
-{
-	Call	   *call = arg;
-
-	return pgjs_heapscan_open(call_scan(call), call->relation);
-}
-
-static PgjsIo
-host_scan_open(void *ctx, uint32_t scan, PgjsRelation *relation)
-{
-	Call		call = {.host = ctx, .number = scan, .relation = relation};
-
-	return guarded(scan_open_body, &call);
-}
-
-static PgjsIo
 scan_claim_body(void *arg)
 {
 	Call	   *call = arg;
 
-	return pgjs_heapscan_claim(call_scan(call), call->first, call->count);
+	return pgjs_heapscan_claim(call_scan(call), call->claim);
 }
 
 static PgjsIo
-host_scan_claim(void *ctx, uint32_t scan, uint32_t *start, uint32_t *nblocks)
+host_scan_claim(void *ctx, uint32_t scan, PgjsClaim *claim)
 {
-	Call		call = {.host = ctx, .number = scan, .first = start, .count = nblocks};
+	Call		call = {.host = ctx, .number = scan, .claim = claim};
 
 	return guarded(scan_claim_body, &call);
+}
+
+static PgjsIo
+scan_open_body(void *arg)
+{
+	Call	   *call = arg;
+
+	return pgjs_heapscan_open(call_scan(call), call->part, call->relation);
+}
+
+static PgjsIo
+host_scan_open(void *ctx, uint32_t scan, uint32_t part, PgjsRelation *relation)
+{
+	Call		call = {.host = ctx, .number = scan, .part = part, .relation = relation};
+
+	return guarded(scan_open_body, &call);
 }
 
 static PgjsIo
@@ -244,14 +245,14 @@ collation_body(void *arg)
 {
 	Call	   *call = arg;
 
-	*call->first = pgjs_collation_flags(call->number);
+	*call->flags = pgjs_collation_flags(call->number);
 	return PGJS_IO_OK;
 }
 
 static PgjsIo
 host_collation(void *ctx, uint32_t collation, uint32_t *flags)
 {
-	Call		call = {.host = ctx, .number = collation, .first = flags};
+	Call		call = {.host = ctx, .number = collation, .flags = flags};
 
 	return guarded(collation_body, &call);
 }
@@ -286,8 +287,8 @@ pgjs_host_init(PgjsHostState *host, MemoryContext cxt)
 
 	host->table.ctx = host;
 	host->table.interrupt_pending = (const volatile int *) &InterruptPending;
-	host->table.scan_open = host_scan_open;
 	host->table.scan_claim = host_scan_claim;
+	host->table.scan_open = host_scan_open;
 	host->table.scan_page = host_scan_page;
 	host->table.scan_unpin = host_scan_unpin;
 	host->table.detoast = host_detoast;

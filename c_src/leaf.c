@@ -1,7 +1,8 @@
 /*
  * leaf.c
  *		How the rows of one relation get into a plan: JoinScan's own scan of a
- *		heap table, or a plan that PostgreSQL runs in the leader.
+ *		heap table, or of several for a partitioned one (parts.c), or a plan that
+ *		PostgreSQL runs in the leader.
  *
  * A table's answer is worked out once per planning and kept in the memory of
  * its RelOptInfo: the join search asks for it again and again, GEQO from
@@ -18,6 +19,7 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 #include "optimizer/restrictinfo.h"
 #include "parser/parsetree.h"
@@ -124,9 +126,20 @@ is_heap(Oid relid)
 	return heap;
 }
 
+/* The columns that are read of a table, also in what a PlaceHolderVar computes; as pull_varattnos has them. */
+static Bitmapset *
+columns_read(const RelOptInfo *rel)
+{
+	Bitmapset  *read = NULL;
+
+	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &read);
+	pull_varattnos((Node *) extract_actual_clauses(rel->baserestrictinfo, false), rel->relid, &read);
+	return read;
+}
+
 /* NULL when the values of the columns that are read are no giants, which batches of rows could not bear. */
 static const char *
-width_refusal(RelOptInfo *rel, Oid relid)
+width_refusal(const RelOptInfo *rel, Oid relid, const Bitmapset *read)
 {
 	Relation	table = table_open(relid, NoLock);
 	const char *reason = NULL;
@@ -134,11 +147,8 @@ width_refusal(RelOptInfo *rel, Oid relid)
 
 	if (OidIsValid(table->rd_rel->reltoastrelid))
 	{
-		Bitmapset  *read = NULL;
 		int			member = -1;
 
-		pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &read);
-		pull_varattnos((Node *) extract_actual_clauses(rel->baserestrictinfo, false), rel->relid, &read);
 		while ((member = bms_next_member(read, member)) >= 0)
 		{
 			int			attno = member + FirstLowInvalidHeapAttributeNumber;
@@ -187,6 +197,13 @@ may_be_recursive(PlannerInfo *root, const RelOptInfo *rel)
 	return recursive_walker((Node *) rte->subquery, NULL);
 }
 
+/* The columns that are wanted of `rel`; of the only one of a query the target may hold expressions by now. */
+static List *
+wanted_columns(const RelOptInfo *rel)
+{
+	return pgjs_columns_of(rel->reltarget->exprs);
+}
+
 /* NULL when rows of `rel` can be had at all, else why not. */
 static const char *
 rel_refusal(PlannerInfo *root, RelOptInfo *rel)
@@ -204,7 +221,7 @@ rel_refusal(PlannerInfo *root, RelOptInfo *rel)
 	/* One without an end serves whoever wants a few rows only, but never fills a batch. */
 	if (root->tuple_fraction > 0.0 && may_be_recursive(root, rel))
 		return "a recursive query of which not all rows may be wanted is not supported";
-	foreach(lc, rel->reltarget->exprs)
+	foreach(lc, wanted_columns(rel))
 	{
 		const char *reason = pgjs_column_refusal(lfirst(lc));
 
@@ -224,16 +241,19 @@ is_plain_table(PlannerInfo *root, RelOptInfo *rel)
 		(rte->relkind == RELKIND_RELATION || rte->relkind == RELKIND_MATVIEW) && !IS_DUMMY_REL(rel);
 }
 
+bool
+pgjs_can_read(RelOptInfo *rel, Oid relid)
+{
+	return is_heap(relid) && width_refusal(rel, relid, columns_read(rel)) == NULL;
+}
+
 /* Can the heap scan give all that is wanted of `rel`, its filters included? Else PostgreSQL scans it. */
 static bool
-can_scan(PlannerInfo *root, RelOptInfo *rel)
+can_scan(PlannerInfo *root, RelOptInfo *rel, const Bitmapset *read)
 {
-	Bitmapset  *read = NULL;
 	ListCell   *lc;
 
-	/* System columns and whole rows; also in what a PlaceHolderVar computes. */
-	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &read);
-	pull_varattnos((Node *) extract_actual_clauses(rel->baserestrictinfo, false), rel->relid, &read);
+	/* System columns and whole rows. */
 	if (!bms_is_empty(read) && bms_next_member(read, -1) + FirstLowInvalidHeapAttributeNumber <= 0)
 		return false;
 	foreach(lc, rel->baserestrictinfo)
@@ -244,7 +264,7 @@ can_scan(PlannerInfo *root, RelOptInfo *rel)
 		if (rinfo->pseudoconstant || pgjs_clause_rung(root, rinfo, &reason) > PGJS_RUNG_POSTGRES)
 			return false;
 	}
-	foreach(lc, rel->reltarget->exprs)
+	foreach(lc, wanted_columns(rel))
 	{
 		const char *reason;
 
@@ -268,15 +288,17 @@ new_tree(RelOptInfo *rel, uint32 kind)
 	return tree;
 }
 
+/* `parts`: the tables to be read, where they are others. */
 static PgjsTree *
-make_scan(PlannerInfo *root, RelOptInfo *rel)
+make_scan(PlannerInfo *root, RelOptInfo *rel, List *parts)
 {
 	PgjsTree   *scan = new_tree(rel, PGJS_TREE_SCAN);
+	double		pages = parts == NIL ? rel->pages : 0.0;
 	Cost		per_tuple = 0.0;
 	ListCell   *lc;
 
 	scan->filters = pgjs_order_clauses(root, rel->baserestrictinfo, &per_tuple);
-	foreach(lc, rel->reltarget->exprs)
+	foreach(lc, wanted_columns(rel))
 	{
 		if (IsA(lfirst(lc), PlaceHolderVar))
 		{
@@ -284,10 +306,28 @@ make_scan(PlannerInfo *root, RelOptInfo *rel)
 			per_tuple += pgjs_cost_clause(cpu_operator_cost, PGJS_RUNG_POSTGRES);
 		}
 	}
+	scan->parts = parts;
+	if (parts == NIL)
+		pgjs_cost_leaf(scan, rel, per_tuple);
+	foreach(lc, parts)
+	{
+		RelOptInfo *part = find_base_rel(root, lfirst_int(lc));
+
+		pages += part->pages;
+		pgjs_cost_leaf(scan, part, per_tuple);
+	}
 	if (rel->consider_parallel)
-		scan->workers = compute_parallel_worker(rel, rel->pages, -1, max_parallel_workers_per_gather);
-	pgjs_cost_leaf(scan, rel, per_tuple);
+		scan->workers = compute_parallel_worker(rel, pages, -1, max_parallel_workers_per_gather);
 	return scan;
+}
+
+/* Do indexes of many parts, or few of them at run time, beat reading them all? */
+static bool
+is_dear(const PgjsTree *scan, const RelOptInfo *rel)
+{
+	PgjsCost	cost = pgjs_cost_tree(scan, scan->workers);
+
+	return cost.startup + cost.run > rel->cheapest_total_path->total_cost;
 }
 
 /* PostgreSQL's cheapest plan of the relation, run in the leader. */
@@ -307,6 +347,7 @@ pgjs_leaf(PlannerInfo *root, RelOptInfo *rel)
 	MemoryContext old;
 	const char *reason;
 	Oid			table;			/* InvalidOid for what is no plain one */
+	Bitmapset  *read = NULL;
 
 	if (info != NULL)
 		return info;
@@ -317,16 +358,24 @@ pgjs_leaf(PlannerInfo *root, RelOptInfo *rel)
 	old = MemoryContextSwitchTo(GetMemoryChunkContext(rel));
 	reason = rel_refusal(root, rel);
 	table = is_plain_table(root, rel) ? planner_rt_fetch(rel->relid, root)->relid : InvalidOid;
+	if (reason == NULL)
+		read = columns_read(rel);
 	if (reason == NULL && OidIsValid(table))
-		reason = width_refusal(rel, table);
+		reason = width_refusal(rel, table, read);
 	if (reason != NULL)
 		pgjs_decline(info, "%s", reason);
 	else
 	{
-		bool		scan = OidIsValid(table) && is_heap(table) && can_scan(root, rel);
+		List	   *parts = pgjs_parts(root, rel);
+		bool		scan = (parts != NIL || (OidIsValid(table) && is_heap(table))) && can_scan(root, rel, read);
 
 		/* One tree serves both where it can: what participants share is in the costs of the trees above. */
-		info->serial = scan ? make_scan(root, rel) : make_leaf(rel);
+		info->serial = scan ? make_scan(root, rel, parts) : make_leaf(rel);
+		if (parts != NIL && scan && is_dear(info->serial, rel))
+		{
+			info->serial = make_leaf(rel);
+			scan = false;
+		}
 		/* Workers cannot read a temporary table, nor evaluate what is not parallel-safe: the leader can. */
 		info->parallel = info->serial;
 		if (scan && root->glob->parallelModeOK && !rel->consider_parallel)

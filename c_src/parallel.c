@@ -165,6 +165,17 @@ nproducers(const PgjsRunSpec *spec, int nworkers)
 	return nworkers + (leader_participates(spec) || nworkers == 0 ? 1 : 0);
 }
 
+/* The parts of all scans. */
+static uint32
+count_parts(const PgjsRunSpec *spec)
+{
+	uint32		nparts = 0;
+
+	for (int i = 0; i < spec->nscans; i++)
+		nparts += spec->scans[i].nparts;
+	return nparts;
+}
+
 /*
  * What all participants share, but for the publication. Made in private
  * memory first: it says how large the segment must be.
@@ -181,6 +192,7 @@ fill_shared(PgjsShared *shared, const PgjsRunSpec *spec)
 	(void) pgjs_plan_nodes(spec->plan, &shared->sh_noperators);
 	shared->sh_plan_len = plan_len;
 	shared->sh_nscans = spec->nscans;
+	shared->sh_nparts = count_parts(spec);
 	shared->sh_ncalls = spec->expressions.ncalls;
 	shared->sh_ncolumns = spec->expressions.ncolumns;
 	shared->sh_query_id = spec->estate->es_plannedstmt->queryId;
@@ -218,21 +230,26 @@ hash_memory(const PgjsRunSpec *spec, int nlaunched)
 }
 
 static void
-init_scans(PgjsSharedScan *scans, const PgjsRunSpec *spec)
+init_scans(PgjsSharedScan *shared, const PgjsRunSpec *spec)
 {
-	int			i;
-
-	for (i = 0; i < spec->nscans; i++)
+	for (int i = 0; i < spec->nscans; i++)
 	{
-		pg_atomic_init_u32(&scans[i].sh_next, 0);
-		scans[i].sh_nblocks = 0;
-		scans[i].sh_relid = RelationGetRelid(spec->relations[i]);
+		const PgjsTable *scan = &spec->scans[i];
 
-		/*
-		 * Workers only read. Whatever stronger lock the leader holds covers
-		 * them as members of its lock group.
-		 */
-		scans[i].sh_lockmode = AccessShareLock;
+		for (int k = 0; k < scan->nparts; k++, shared++)
+		{
+			pg_atomic_init_u32(&shared->sh_next, 0);
+			shared->sh_nblocks = 0;
+			shared->sh_scan = i;
+			shared->sh_relid = scan->parts[k] == NULL ? InvalidOid : RelationGetRelid(scan->parts[k]);
+			shared->sh_table = RelationGetRelid(scan->table);
+
+			/*
+			 * Workers only read. Whatever stronger lock the leader holds covers
+			 * them as members of its lock group.
+			 */
+			shared->sh_lockmode = AccessShareLock;
+		}
 	}
 }
 
@@ -248,95 +265,88 @@ streams_size(const PgjsShared *shared)
 	return mul_size(sizeof(PgjsStreamMetric), shared->sh_nstreams);
 }
 
+/* One chunk of the segment. */
+typedef struct Chunk
+{
+	uint64		key;
+	Size		size;
+	const void *bytes;			/* what it begins with; NULL: zeros */
+} Chunk;
+
+/* Writes all of them to `chunks`, which has room for PGJS_NKEYS, and returns how many they are. */
+static int
+list_chunks(Chunk *chunks, const PgjsRunSpec *spec, const PgjsShared *shared, int nworkers)
+{
+	size_t		plan_len;
+	const uint8_t *plan = pgjs_plan_bytes(spec->plan, &plan_len);
+	uint32		nstreams;
+	const PgjsStream *streams = pgjs_plan_streams(spec->plan, &nstreams);
+	const char *query = spec->estate->es_sourceText;
+	const PgjsExpressions *expressions = &spec->expressions;
+	int			n = 0;
+
+	chunks[n++] = (Chunk) {PGJS_KEY_SHARED, sizeof(PgjsShared), shared};
+	chunks[n++] = (Chunk) {PGJS_KEY_PLAN, plan_len, plan};
+	chunks[n++] = (Chunk) {PGJS_KEY_STREAMS, mul_size(sizeof(PgjsStream), nstreams), streams};
+	chunks[n++] = (Chunk) {PGJS_KEY_SCANS, mul_size(sizeof(PgjsSharedScan), shared->sh_nparts)};
+	chunks[n++] = (Chunk) {PGJS_KEY_QUEUES, pgjs_queues_size(&shared->sh_layout, streams)};
+	chunks[n++] = (Chunk) {PGJS_KEY_QUERY, strlen(query) + 1, query};
+	chunks[n++] = (Chunk) {PGJS_KEY_BUFFER_USAGE, mul_size(sizeof(BufferUsage), nworkers)};
+	chunks[n++] = (Chunk) {PGJS_KEY_WAL_USAGE, mul_size(sizeof(WalUsage), nworkers)};
+	if (shared->sh_ncalls > 0)
+	{
+		chunks[n++] = (Chunk) {PGJS_KEY_EXPRESSIONS, strlen(expressions->text) + 1, expressions->text};
+		chunks[n++] = (Chunk) {PGJS_KEY_COLUMNS, mul_size(sizeof(PgjsColumn), shared->sh_ncolumns),
+			expressions->columns};
+	}
+	if (spec->instrument)
+	{
+		chunks[n++] = (Chunk) {PGJS_KEY_OPERATORS, mul_size(operators_size(shared), nworkers)};
+		chunks[n++] = (Chunk) {PGJS_KEY_STREAM_METRICS, mul_size(streams_size(shared), nworkers)};
+	}
+	Assert(n <= PGJS_NKEYS);
+	return n;
+}
+
 static void
 estimate(ParallelContext *pcxt, const PgjsRunSpec *spec, const PgjsShared *shared)
 {
 	shm_toc_estimator *e = &pcxt->estimator;
-	uint32		nstreams;
-	const PgjsStream *streams = pgjs_plan_streams(spec->plan, &nstreams);
+	Chunk		chunks[PGJS_NKEYS];
+	int			n = list_chunks(chunks, spec, shared, pcxt->nworkers);
 
-	shm_toc_estimate_chunk(e, sizeof(PgjsShared));
-	shm_toc_estimate_chunk(e, shared->sh_plan_len);
-	shm_toc_estimate_chunk(e, mul_size(sizeof(PgjsStream), nstreams));
-	shm_toc_estimate_chunk(e, mul_size(sizeof(PgjsSharedScan), spec->nscans));
-	shm_toc_estimate_chunk(e, pgjs_queues_size(&shared->sh_layout, streams));
-	shm_toc_estimate_chunk(e, strlen(spec->estate->es_sourceText) + 1);
-	shm_toc_estimate_chunk(e, mul_size(sizeof(BufferUsage), pcxt->nworkers));
-	shm_toc_estimate_chunk(e, mul_size(sizeof(WalUsage), pcxt->nworkers));
-	if (shared->sh_ncalls > 0)
-	{
-		shm_toc_estimate_chunk(e, strlen(spec->expressions.text) + 1);
-		shm_toc_estimate_chunk(e, mul_size(sizeof(PgjsColumn), shared->sh_ncolumns));
-	}
-	if (spec->instrument)
-	{
-		shm_toc_estimate_chunk(e, mul_size(operators_size(shared), pcxt->nworkers));
-		shm_toc_estimate_chunk(e, mul_size(streams_size(shared), pcxt->nworkers));
-	}
-	shm_toc_estimate_keys(e, PGJS_NKEYS);
+	for (int i = 0; i < n; i++)
+		shm_toc_estimate_chunk(e, chunks[i].size);
+	shm_toc_estimate_keys(e, n);
 }
 
-/* A zeroed chunk under `key`. */
-static void *
-add_chunk(shm_toc *toc, uint64 key, Size size)
-{
-	void	   *chunk = shm_toc_allocate(toc, size);
-
-	memset(chunk, 0, size);
-	shm_toc_insert(toc, key, chunk);
-	return chunk;
-}
-
-/* A chunk under `key` with a copy of `bytes`, which may be NULL if there are none. */
-static void
-add_copy(shm_toc *toc, uint64 key, const void *bytes, Size size)
-{
-	void	   *chunk = shm_toc_allocate(toc, size);
-
-	if (size > 0)
-		memcpy(chunk, bytes, size);
-	shm_toc_insert(toc, key, chunk);
-}
-
-/* In the order of estimate(). */
 static void
 fill_segment(ParallelContext *pcxt, const PgjsRunSpec *spec, const PgjsShared *local)
 {
 	shm_toc    *toc = pcxt->toc;
 	PgjsShared *shared;
-	const char *query = spec->estate->es_sourceText;
-	size_t		plan_len;
-	const uint8_t *plan = pgjs_plan_bytes(spec->plan, &plan_len);
 	uint32		nstreams;
 	const PgjsStream *streams = pgjs_plan_streams(spec->plan, &nstreams);
-	char	   *queues;
+	Chunk		chunks[PGJS_NKEYS];
+	int			n = list_chunks(chunks, spec, local, pcxt->nworkers);
 
-	shared = add_chunk(toc, PGJS_KEY_SHARED, sizeof(PgjsShared));
-	*shared = *local;
+	for (int i = 0; i < n; i++)
+	{
+		void	   *chunk = shm_toc_allocate(toc, chunks[i].size);
+
+		if (chunks[i].bytes != NULL)
+			memcpy(chunk, chunks[i].bytes, chunks[i].size);
+		else if (chunks[i].key != PGJS_KEY_QUEUES)
+			/* Touching every page of the rings would cost more than all the rest. */
+			memset(chunk, 0, chunks[i].size);
+		shm_toc_insert(toc, chunks[i].key, chunk);
+	}
+
+	shared = shm_toc_lookup(toc, PGJS_KEY_SHARED, false);
 	pg_atomic_init_u32(&shared->sh_participants, 0);
 	ConditionVariableInit(&shared->sh_published);
-	add_copy(toc, PGJS_KEY_PLAN, plan, plan_len);
-	add_copy(toc, PGJS_KEY_STREAMS, streams, sizeof(PgjsStream) * nstreams);
-	init_scans(add_chunk(toc, PGJS_KEY_SCANS, sizeof(PgjsSharedScan) * spec->nscans), spec);
-
-	/* Not zeroed: touching every page of the rings would cost more than all the rest. */
-	queues = shm_toc_allocate(toc, pgjs_queues_size(&shared->sh_layout, streams));
-	pgjs_queues_create(queues, &shared->sh_layout, streams);
-	shm_toc_insert(toc, PGJS_KEY_QUEUES, queues);
-
-	add_copy(toc, PGJS_KEY_QUERY, query, strlen(query) + 1);
-	add_chunk(toc, PGJS_KEY_BUFFER_USAGE, sizeof(BufferUsage) * pcxt->nworkers);
-	add_chunk(toc, PGJS_KEY_WAL_USAGE, sizeof(WalUsage) * pcxt->nworkers);
-	if (local->sh_ncalls > 0)
-	{
-		add_copy(toc, PGJS_KEY_EXPRESSIONS, spec->expressions.text, strlen(spec->expressions.text) + 1);
-		add_copy(toc, PGJS_KEY_COLUMNS, spec->expressions.columns, sizeof(PgjsColumn) * local->sh_ncolumns);
-	}
-	if (spec->instrument)
-	{
-		add_chunk(toc, PGJS_KEY_OPERATORS, operators_size(shared) * pcxt->nworkers);
-		add_chunk(toc, PGJS_KEY_STREAM_METRICS, streams_size(shared) * pcxt->nworkers);
-	}
+	init_scans(shm_toc_lookup(toc, PGJS_KEY_SCANS, false), spec);
+	pgjs_queues_create(shm_toc_lookup(toc, PGJS_KEY_QUEUES, false), &local->sh_layout, streams);
 }
 
 /*
@@ -377,15 +387,19 @@ launch(const PgjsRunSpec *spec, const PgjsShared *shared)
 static void
 begin_scans(PgjsRun *run, const PgjsRunSpec *spec, PgjsSharedScan *shared)
 {
-	int			i;
-
 	run->host.scans = palloc0(sizeof(PgjsHeapScan *) * spec->nscans);
 	run->host.nscans = spec->nscans;
-	for (i = 0; i < spec->nscans; i++)
+	for (int i = 0; i < spec->nscans; i++)
 	{
-		run->host.scans[i] = pgjs_heapscan_begin(spec->relations[i], spec->estate->es_snapshot,
-												 &shared[i], run->nparticipants);
-		shared[i].sh_nblocks = pgjs_heapscan_nblocks(run->host.scans[i]);
+		const PgjsTable *scan = &spec->scans[i];
+
+		run->host.scans[i] = pgjs_heapscan_create(shared, scan->nparts, run->nparticipants);
+		for (int k = 0; k < scan->nparts; k++, shared++)
+		{
+			if (scan->parts[k] != NULL && !scan->pruned[k])
+				shared->sh_nblocks = pgjs_heapscan_begin(run->host.scans[i], k, scan->parts[k], scan->table,
+														 spec->estate->es_snapshot);
+		}
 	}
 }
 
@@ -455,14 +469,14 @@ pgjs_run_start(const PgjsRunSpec *spec)
 	}
 	else
 	{
-		PgjsSharedScan *scans = palloc0(sizeof(PgjsSharedScan) * spec->nscans);
+		PgjsSharedScan *scans = palloc0(sizeof(PgjsSharedScan) * local.sh_nparts);
 
 		run->nparticipants = 1;
 		init_scans(scans, spec);
 		begin_scans(run, spec, scans);
 	}
 
-	run->calls = pgjs_calls_create(&spec->expressions, spec->leaves, spec->estate->es_query_cxt);
+	run->calls = pgjs_calls_create(&spec->expressions, spec->leaves, spec->estate);
 	local.sh_config.hash_memory = hash_memory(spec, run->nlaunched);
 	begin_session(run, spec, &local);
 	MemoryContextSwitchTo(old);

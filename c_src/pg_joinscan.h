@@ -87,21 +87,32 @@ extern void pgjs_queues_detach(PgjsQueues *queues);
 
 /* ---- heapscan.c: visible pages ---- */
 
-/* What participants share about one scan; in the segment, or in private memory when there is none. */
+/*
+ * What participants share about one part of a scan, that is about one table
+ * that is read; in the segment, or in private memory when there is none. The
+ * parts of a scan stand together, scans in the order of their numbers.
+ */
 typedef struct PgjsSharedScan
 {
 	pg_atomic_uint32 sh_next;	/* next block to claim; any participant, by compare and exchange */
-	uint32		sh_nblocks;		/* written by the leader before it publishes the participants */
-	Oid			sh_relid;		/* likewise, before the launch */
-	int			sh_lockmode;	/* likewise */
+	uint32		sh_nblocks;		/* written by the leader before it publishes the participants; 0: nothing to read */
+	uint32		sh_scan;		/* number of the scan; likewise, before the launch, as are the following */
+	Oid			sh_relid;		/* what is read */
+	Oid			sh_table;		/* whose attribute numbers the plan has: the same, or its parent */
+	int			sh_lockmode;
 } PgjsSharedScan;
 
-typedef struct PgjsHeapScan PgjsHeapScan;	/* one table scan in one participant */
+typedef struct PgjsHeapScan PgjsHeapScan;	/* one scan in one participant */
 
-extern PgjsHeapScan *pgjs_heapscan_begin(Relation rel, Snapshot snapshot, PgjsSharedScan *shared, uint32 participants);
-extern uint32 pgjs_heapscan_nblocks(PgjsHeapScan *scan);
-extern PgjsIo pgjs_heapscan_open(PgjsHeapScan *scan, PgjsRelation *relation);
-extern PgjsIo pgjs_heapscan_claim(PgjsHeapScan *scan, uint32_t *start, uint32_t *nblocks);
+/* In the current context, which must outlast the scan. The sh_nblocks of `shared` may come later: before a claim. */
+extern PgjsHeapScan *pgjs_heapscan_create(PgjsSharedScan *shared, uint32 nparts, uint32 participants);
+/*
+ * Makes a part ready to be read, by the attribute numbers of `table`; returns
+ * its blocks as seen now. A part without blocks in `shared` need not be begun.
+ */
+extern uint32 pgjs_heapscan_begin(PgjsHeapScan *scan, uint32 number, Relation rel, Relation table, Snapshot snapshot);
+extern PgjsIo pgjs_heapscan_open(PgjsHeapScan *scan, uint32_t number, PgjsRelation *relation);
+extern PgjsIo pgjs_heapscan_claim(PgjsHeapScan *scan, PgjsClaim *claim);
 extern PgjsIo pgjs_heapscan_page(PgjsHeapScan *scan, uint32_t block, PgjsPage *page);
 extern PgjsIo pgjs_heapscan_unpin(PgjsHeapScan *scan);
 extern PgjsIo pgjs_heapscan_detoast(MemoryContext cxt, const uint8_t *datum, const uint8_t **data, size_t *len);
@@ -150,19 +161,31 @@ typedef struct PgjsCalls PgjsCalls;
 
 /*
  * In the current context, which must outlast the session. `leaves`, of
- * PlanStates that run in `query_cxt`, in the leader; NIL in workers.
+ * PlanStates, in the leader; NIL in workers. `estate` of the query, whose
+ * InitPlans expressions may run; NULL in workers.
  */
-extern PgjsCalls *pgjs_calls_create(const PgjsExpressions *expressions, List *leaves, MemoryContext query_cxt);
+extern PgjsCalls *pgjs_calls_create(const PgjsExpressions *expressions, List *leaves, EState *estate);
 /* The normal end of the session: what functions want done with their expression's context is done. */
 extern void pgjs_calls_end(PgjsCalls *calls);
 /* Does what the last turn of `session`, PGJS_TURN_CALL, asks for. Can raise, and run anything. */
 extern void pgjs_call(PgjsCalls *calls, PgjsHostState *host, PgjsSession *session);
 
+/* What one heap scan reads; the relations are opened and locked by the executor. */
+typedef struct PgjsTable
+{
+	Relation	table;			/* that the plan's columns are of */
+	Index		rti;
+	int			nparts;
+	Relation   *parts;			/* that are read: its partitions or children, or itself; NULL: not this time */
+	bool	   *pruned;			/* of each part: no row of this run can be in it */
+	struct PgjsPruning *pruning;	/* finds that out for each run, or NULL */
+} PgjsTable;
+
 typedef struct PgjsRunSpec
 {
 	EState	   *estate;
 	PgjsPlan   *plan;
-	Relation   *relations;		/* nscans of them, opened and locked by the executor */
+	const PgjsTable *scans;		/* nscans of them */
 	int			nscans;
 	PgjsExpressions expressions;
 	List	   *leaves;			/* PlanStates, by number; before their first row */
@@ -227,17 +250,34 @@ typedef struct PgjsPlanning
 	MemoryContextCallback callback;
 	List	   *reasons;		/* decline.c: of char *, said already */
 	struct HTAB *clauses;		/* clause.c: answers, or NULL before the first */
+	struct HTAB *computed_keys; /* key.c: likewise */
 	List	   *foreign;		/* leaf.c: of ForeignInfo */
 	List	   *levels;			/* planner.c: of Level */
 } PgjsPlanning;
 
 extern PgjsPlanning *pgjs_planning(const PlannerInfo *root);
 
-/* ---- clause.c: what the plan can evaluate; Params ---- */
+/* ---- param.c: Params ---- */
 
+/* What Params mean for an expression at planning. */
+typedef struct PgjsParams
+{
+	bool		typed;			/* all have a form in the plan, whatever their value */
+	bool		volatile_initplan;	/* one must not be evaluated before the first row */
+	bool		lazy_initplan;	/* one may never be evaluated, depending on the rows */
+} PgjsParams;
+
+extern PgjsParams pgjs_look_at_params(const PlannerInfo *root, Node *expr);
 /* A copy of `clause` with every Param a Const: of its value in `econtext`, or a NULL of its type without one. */
 extern Node *pgjs_bind_params(Node *clause, ExprContext *econtext);
+/*
+ * The same of each of `clauses`; but where a row may do without the value of an
+ * InitPlan that has not been run, all such Params of the clause stay.
+ */
+extern List *pgjs_bind_lazily(List *clauses, ExprContext *econtext);
 extern bool pgjs_contain_params(Node *clause);
+
+/* ---- clause.c: what the plan can evaluate ---- */
 
 /* How a clause can be part of a plan, from the best. */
 typedef enum PgjsRung
@@ -258,6 +298,17 @@ extern PgjsRung pgjs_expr_rung(PlannerInfo *root, Node *expr, const char **reaso
 extern bool pgjs_clause_is_harmless(PlannerInfo *root, RestrictInfo *rinfo);
 /* NULL when rows can be hashed by this equality, else the reason. */
 extern const char *pgjs_key_refusal(PlannerInfo *root, RestrictInfo *rinfo);
+/* The same of a bare clause; not cached. */
+extern const char *pgjs_key_clause_refusal(PlannerInfo *root, Node *clause);
+/* Is this a native expression that raises no error, whatever the row? Not cached. */
+extern bool pgjs_value_is_harmless(PlannerInfo *root, Node *expr);
+
+/* NULL when the plan can group by this e = e, sort by this e < e or e > e, compute this Aggref; else the reason. */
+extern const char *pgjs_group_refusal(PlannerInfo *root, Node *key);
+extern const char *pgjs_order_refusal(PlannerInfo *root, Node *key);
+extern const char *pgjs_aggregate_refusal(PlannerInfo *root, Aggref *aggregate);
+/* NULL when the plan can compute this value, else the reason. */
+extern const char *pgjs_value_refusal(PlannerInfo *root, Node *expr);
 
 /*
  * The bare clauses of some RestrictInfos in PostgreSQL's order of evaluation; adds what they cost a row, each on its
@@ -279,15 +330,31 @@ typedef struct PgjsTree
 {
 	uint32		kind;			/* PGJS_TREE_* */
 	Index		relid;			/* SCAN, LEAF: range table index */
+	List	   *parts;			/* SCAN: those of the tables that are read for a partitioned or inherited one */
 	uint32		join_type;		/* JOIN: PGJS_JOIN_* */
 	struct PgjsTree *build;		/* JOIN: the side that is hashed, or kept */
-	struct PgjsTree *probe;
+	struct PgjsTree *probe;		/* JOIN: the other; AGGREGATE, SORT, WINDOW: the input */
 	uint32		build_exchange; /* JOIN: PGJS_EXCHANGE_*; NONE in a serial tree */
-	uint32		probe_exchange;
-	List	   *keys;			/* JOIN: bare clauses that are hashed; none: a nested loop */
-	List	   *conditions;		/* JOIN: bare clauses that must hold for two rows to match, in order of evaluation */
+	uint32		probe_exchange; /* JOIN; AGGREGATE: between its phases; SORT: before the last; WINDOW: before it */
+	List	   *keys;			/* JOIN: bare clauses that are hashed, none: a nested loop; AGGREGATE: e = e for each
+								 * expression e of GROUP BY; SORT: e < e or e > e of each of ORDER BY;
+								 * WINDOW: e = e of each of PARTITION BY */
+	List	   *conditions;		/* JOIN: bare clauses that must hold for two rows to match, in order of evaluation;
+								 * WINDOW: e < e or e > e of each of its ORDER BY */
+	List	   *values;			/* AGGREGATE: of GROUP BY; a key may be a column that the input computes */
+	List	   *aggregates;		/* AGGREGATE: Aggrefs */
+	List	   *calls;			/* AGGREGATE: the same, over columns that the input computes for them */
+	Cardinality groups;			/* AGGREGATE: before its filters */
+	Cardinality most_groups;	/* AGGREGATE: that memory must do for */
+	double		distinct_bytes; /* AGGREGATE: what is kept of rows for its aggregates with DISTINCT, in all */
+	int			nsets;			/* AGGREGATE: grouping sets; 0: one, of all keys */
+	uint64	   *sets;			/* of each, which keys it has, from the lowest bit */
+	List	   *groupings;		/* AGGREGATE: GroupingFuncs, which tell the sets apart */
+	List	   *functions;		/* WINDOW: of PgjsWindow */
+	uint64		nulls_first;	/* SORT, WINDOW: a bit for each key of the order, from the lowest */
+	uint64		limit;			/* SORT: so many rows suffice; 0: all */
 	List	   *filters;		/* bare clauses on its rows, in order of evaluation */
-	List	   *results;		/* PlaceHolderVars that are computed of its rows */
+	List	   *results;		/* PlaceHolderVars that are computed of its rows, also for keys above */
 	List	   *deferred;		/* bare clauses for PostgreSQL to evaluate above the whole plan; its inputs' included */
 	double		kept;			/* share of rows that the deferred clauses are expected to keep */
 	Cardinality rows;			/* output, over all participants, before the deferred clauses */
@@ -297,6 +364,14 @@ typedef struct PgjsTree
 	Cost		page_cost;		/* SCAN: reading the table; LEAF: the rest of PostgreSQL's plan */
 	Cost		row_cost;		/* SCAN: decoding and filtering it; JOIN: conditions and filters, in one process */
 } PgjsTree;
+
+/* A window function of a tree. */
+typedef struct PgjsWindow
+{
+	WindowFunc *function;		/* the column that it is above the node */
+	PgjsWindowFunction form;	/* without the place of its expressions */
+	List	   *exprs;			/* what it is computed from, one at least */
+} PgjsWindow;
 
 /* What JoinScan knows of a relation, in its fdw_private and its memory context. */
 typedef struct PgjsRelInfo
@@ -311,6 +386,7 @@ typedef struct PgjsRelInfo
 	Cost		serial_total;	/* of a join: what the two trees cost up to their root */
 	Cost		parallel_total;
 	Cost		postgres_total; /* of a join: PostgreSQL's cheapest seen, HUGE_VAL at first */
+	RelOptInfo *scanned;		/* of what stands on the joins: the relation of all tables */
 	char	   *reason;			/* why there is no tree; kept when somebody wants it */
 } PgjsRelInfo;
 
@@ -326,6 +402,22 @@ typedef struct PgjsPath
 } PgjsPath;
 
 extern void pgjs_planner_init(void);
+/* Why nothing at this query level can be a JoinScan, or NULL. */
+extern const char *pgjs_level_refusal(PlannerInfo *root);
+/* Can no plan of this level cost as much as joinscan.min_cost? */
+extern bool pgjs_level_is_small(PlannerInfo *root);
+/*
+ * The cheaper of the two trees of `info` as a path that gives `target`, or NULL
+ * without a tree. Its parent is `scanned`, the relation of all its tables, also
+ * where the path is one of a relation above: createplan.c takes from there
+ * which tables a CustomScan scans, and an upper relation has none.
+ */
+extern PgjsPath *pgjs_cheapest_path(PlannerInfo *root, RelOptInfo *scanned, PathTarget *target,
+									const PgjsRelInfo *info);
+/* joinscan.min_cost = 0: `path` is all that `rel` has. */
+extern void pgjs_force_path(RelOptInfo *rel, PgjsRelInfo *info, PgjsPath *path);
+/* What PostgreSQL's cheapest plan of `rel` costs, as far as its paths are known by now. */
+extern Cost pgjs_postgres_total(const RelOptInfo *rel);
 /* Is it a JoinScan, possibly below projections? */
 extern bool pgjs_is_joinscan(const Path *path);
 /* The info of a relation, or NULL when it has none (yet). */
@@ -346,9 +438,25 @@ typedef struct PgjsPair
 	List	   *restrictlist;
 } PgjsPair;
 
+/* ---- key.c: equalities that are keys in another form ---- */
+
+/* An equality with a column for each operand that has no native form. */
+typedef struct PgjsComputedKey
+{
+	Node	   *clause;			/* NULL: it cannot be a key */
+	PlaceHolderVar *columns[2]; /* of its operands; NULL: nothing is to compute */
+	Cost		costs[2];		/* of computing each, a row */
+} PgjsComputedKey;
+
+/* An equality that is no key as it stands, by columns that are computed of its sides; false where it cannot be one. */
+extern bool pgjs_computed_key(PlannerInfo *root, RestrictInfo *rinfo, PgjsComputedKey *key);
 /* The tables of `relids` whose columns are not to be had above a semi-join among them, and how to say so. */
 #define PGJS_HIDDEN_REASON	"a column of a semi-join's inner side is wanted above it"
 extern Relids pgjs_hidden_relids(const PlannerInfo *root, Relids relids);
+/* What `rinfo` says, without the columns of `hidden`; NULL where nothing else says it. */
+extern RestrictInfo *pgjs_visible_clause(const PgjsPair *pair, RestrictInfo *rinfo, Relids hidden);
+
+/* ---- tree.c: the join of two trees ---- */
 /*
  * Join the trees of the pair's relations; true when the join's trees became
  * cheaper or came to be. What it cannot do it declines, with a reason.
@@ -356,21 +464,64 @@ extern Relids pgjs_hidden_relids(const PlannerInfo *root, Relids relids);
 extern bool pgjs_join_trees(const PgjsPair *pair, PgjsRelInfo *info, const PgjsRelInfo *left,
 							const PgjsRelInfo *right);
 
+/* `tree` as one that also computes `columns`, PlaceHolderVars, which cost `per_tuple` a row. */
+extern PgjsTree *pgjs_with_columns(PgjsTree *tree, List *columns, Cost per_tuple);
+
+/* ---- upper.c: what stands on a join or a table ---- */
+extern void pgjs_upper(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel, RelOptInfo *output_rel);
+
+/* `operator` between an expression and itself: how a key is told to Rust, and to EXPLAIN. */
+extern Node *pgjs_make_key(Oid operator, Node *expr);
+
+/* ---- windows.c: window functions ---- */
+/*
+ * A WINDOW for each window of the functions in `exprs`, to stand on one another; the last has the filters. NULL, or why
+ * they cannot be computed. Figures and exchanges are the caller's.
+ */
+extern const char *pgjs_plan_windows(PlannerInfo *root, List *exprs, List **nodes);
+
+/* ---- parts.c: partitioned and inherited tables ---- */
+typedef struct PgjsPruning PgjsPruning;
+
+/* leaf.c: can a heap scan read table `relid` as the rows of `rel`? */
+extern bool pgjs_can_read(RelOptInfo *rel, Oid relid);
+/* The relids of the tables to be read for an inherited one; NIL where it is none, or not all can be read. */
+extern List *pgjs_parts(PlannerInfo *root, RelOptInfo *rel);
+/* What is needed to rule out parts when the plan runs, or NULL. Can be copied; goes into the plan. */
+extern struct PartitionPruneInfo *pgjs_plan_pruning(PlannerInfo *root, Index relid, const List *parts);
+/* Rules out parts of `scan` for good, at the begin of the executor; in the current context. Can raise. */
+extern void pgjs_pruning_begin(PgjsTable *scan, const struct PartitionPruneInfo *info, Plan *plan, EState *estate);
+/* Rules out parts for the run that begins, by the values of its parameters. May run InitPlans. */
+extern void pgjs_pruning_run(PgjsTable *scan);
+
 /* ---- plan.c: from the path to the plan node ---- */
 extern Plan *pgjs_plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path, List *tlist, List *clauses,
 							List *custom_plans);
 /* The relids of the leaves of a tree that PostgreSQL runs, in the order of their numbers. */
 extern List *pgjs_leaf_relids(const PgjsTree *tree);
+/*
+ * What an AGGREGATE computes, each a column above it: its Aggrefs and GroupingFuncs, and the keys that are no columns;
+ * a WINDOW: its WindowFuncs.
+ */
+extern List *pgjs_tree_computes(const PgjsTree *tree);
+/* The expression of a key of an AGGREGATE or a SORT. */
+extern Node *pgjs_key_expr(const Node *key);
 
 /* What custom_private holds, in this order. */
 typedef enum PgjsPrivate
 {
 	PGJS_PRIVATE_TREE,			/* bytea Const: PgjsTreeNode[] */
 	PGJS_PRIVATE_COLUMNS,		/* bytea Const: PgjsColumnSource[], as custom_scan_tlist */
-	PGJS_PRIVATE_SCANS,			/* integer list: of each scan, its table's ordinal within custom_relids */
+	PGJS_PRIVATE_SCANS,			/* of each scan an integer list: its table's ordinal within custom_relids, and of each
+								 * table that is read for a partitioned or inherited one, how far it stands from that
+								 * in the range table, which setrefs leaves as it is */
 	PGJS_PRIVATE_WORKERS,		/* integer */
 	PGJS_PRIVATE_NOUTPUT,		/* integer: columns that are emitted, the first ones */
-	PGJS_PRIVATE_HASH_MEMORY	/* integer: kB that a hash table may take */
+	PGJS_PRIVATE_HASH_MEMORY,	/* integer: kB that a hash table may take */
+	PGJS_PRIVATE_PRUNING,		/* of each scan, its PartitionPruneInfo or NULL */
+	PGJS_PRIVATE_SETS,			/* bytea Const: uint64[], as PgjsPlanInput.sets */
+	PGJS_PRIVATE_FUNCTIONS,		/* bytea Const: PgjsWindowFunction[] */
+	PGJS_PRIVATE_LEFT			/* Strings: what of the query level is PostgreSQL's, and why */
 } PgjsPrivate;
 
 /* Where a column comes from, see PgjsColumn. */
@@ -388,7 +539,7 @@ typedef struct PgjsCost
 	Cost		run;
 } PgjsCost;
 
-/* `workers` 0 is the leader alone throughout. */
+/* `workers` 0 is the leader alone throughout. Of a scan of several tables: adds what the one of `rel` costs. */
 extern void pgjs_cost_leaf(PgjsTree *leaf, const RelOptInfo *rel, Cost filters_per_tuple);
 /* What a condition that costs PostgreSQL `per_tuple` costs a row on its rung. */
 extern Cost pgjs_cost_clause(Cost per_tuple, PgjsRung rung);
@@ -397,7 +548,15 @@ extern PgjsCost pgjs_cost_tree(const PgjsTree *tree, int workers);
 /* The root join alone, from its children's costs. */
 extern PgjsCost pgjs_cost_join(const PgjsTree *join, PgjsCost build, PgjsCost probe, int workers);
 /* With start, gather and emit. */
-extern void pgjs_cost_path(Path *path, PgjsCost tree, int width, int workers);
+extern void pgjs_cost_path(Path *path, const PgjsTree *tree, int workers);
+/* Passing `rows` rows of `width` bytes through queues, in one process. */
+extern Cost pgjs_cost_exchange(double rows, int width);
+/* Are the tree's rows in the leader, whoever else there is? */
+extern bool pgjs_is_in_leader(const PgjsTree *tree);
+/* Bytes that the groups of `aggregate`, and its distinct values, take in one participant. */
+extern double pgjs_group_bytes(const PgjsTree *aggregate, int workers);
+/* Bytes that a hash table of `rows` rows takes, `width` bytes each. */
+extern double pgjs_table_bytes(double rows, int width);
 /* Bytes that the hash table of `join` takes in one participant. */
 extern double pgjs_hash_bytes(const PgjsTree *join, int workers);
 
@@ -413,6 +572,8 @@ extern PgjsReasons *pgjs_reasons;
 extern bool pgjs_wants_reasons(void);
 /* Keep the first reason why a relation has no tree; unless somebody wants it, nothing happens. */
 extern void pgjs_decline(PgjsRelInfo *info, const char *format,...) pg_attribute_printf(2, 3);
+/* What stands above a plan of `tree` and could have been part of it, each with the reason: a list of Strings. */
+extern List *pgjs_left_above(const PlannerInfo *root, const PgjsTree *tree);
 /* When the paths of a query level are complete: say why JoinScan stays out of it. */
 extern void pgjs_report_declines(PlannerInfo *root);
 
@@ -456,14 +617,17 @@ typedef struct PgjsScanState
 	/* from the CustomScan, unpacked at the begin */
 	PgjsTreeNode *tree;			/* ntree of them, the root last */
 	int			ntree;
+	uint64	   *sets;			/* nsets numbers */
+	int			nsets;
+	PgjsWindowFunction *functions;	/* nfunctions of them */
+	int			nfunctions;
 	PgjsColumn *columns;		/* ncolumns of them, the first noutput are emitted */
 	const char **leaves;		/* names of the leaves that PostgreSQL runs (custom_ps) */
 	int			ncolumns;
 	int			noutput;
 	int			workers;		/* planned */
 	Size		hash_memory;	/* bytes a hash table, when it was planned */
-	Index	   *rtis;			/* nscans range table indexes */
-	Relation   *relations;
+	PgjsTable  *scans;			/* nscans of them */
 	int			nscans;
 	bool		has_params;		/* the plan holds values that a rescan may change */
 	/* execution */

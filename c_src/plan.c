@@ -25,10 +25,17 @@ typedef struct Flatten
 	PgjsTreeNode *nodes;		/* filled from the start */
 	int			count;
 	List	   *exprs;			/* in the order of the nodes */
+	List	   *scan_parts;		/* of each scan, see PgjsTree */
 	List	   *scan_relids;	/* of each scan, leaf */
 	List	   *leaf_relids;
-	List	   *results;		/* PlaceHolderVars that are computed */
+	List	   *results;		/* what is computed: PlaceHolderVars, Aggrefs, group keys */
 	List	   *result_exprs;	/* of each: where its value stands in exprs */
+	bool		upper;			/* there is an AGGREGATE or a WINDOW */
+	uint64	   *sets;			/* as PgjsPlanInput.sets */
+	int			nsets;			/* numbers in there */
+	PgjsWindowFunction *functions;
+	int			nfunctions;
+	List	   *at_hand;		/* what the AGGREGATE below computes, and the WINDOWs on it */
 } Flatten;
 
 /* The relids of leaves, children first, as flatten() numbers them. */
@@ -38,10 +45,9 @@ collect_leaves(const PgjsTree *tree, List *relids)
 	check_stack_depth();
 	if (tree->kind == PGJS_TREE_LEAF)
 		return lappend_int(relids, tree->relid);
-	if (tree->kind == PGJS_TREE_SCAN)
-		return relids;
-	relids = collect_leaves(tree->build, relids);
-	return collect_leaves(tree->probe, relids);
+	if (tree->build != NULL)
+		relids = collect_leaves(tree->build, relids);
+	return tree->probe == NULL ? relids : collect_leaves(tree->probe, relids);
 }
 
 List *
@@ -61,6 +67,53 @@ inline_results(Node *node, void *results)
 	return expression_tree_mutator(node, inline_results, results);
 }
 
+List *
+pgjs_tree_computes(const PgjsTree *tree)
+{
+	List	   *computed = NIL;
+	ListCell   *lc;
+
+	foreach(lc, tree->functions)
+		computed = lappend(computed, ((PgjsWindow *) lfirst(lc))->function);
+	if (tree->kind != PGJS_TREE_AGGREGATE)
+		return computed;
+	foreach(lc, tree->values)
+	{
+		if (!IsA(lfirst(lc), Var) && !IsA(lfirst(lc), PlaceHolderVar))
+			computed = lappend(computed, lfirst(lc));
+	}
+	return list_concat(list_concat(computed, tree->aggregates), tree->groupings);
+}
+
+/*
+ * setrefs makes of every expression that is a column of the plan a reference
+ * to it: right above the AGGREGATE that computes the column, and wrong below,
+ * where `a + b` is still to be computed. So its columns get a cover there that
+ * means nothing, and it is equal to the column no more.
+ */
+static Node *
+cover_columns(Node *node, void *at_hand)
+{
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var) || IsA(node, PlaceHolderVar) || list_member(at_hand, node))
+	{
+		RelabelType *cover = makeRelabelType(copyObject((Expr *) node), exprType(node), exprTypmod(node),
+											 exprCollation(node), COERCE_IMPLICIT_CAST);
+
+		return (Node *) cover;
+	}
+	if (IsA(node, Aggref))
+	{
+		/* count(*) has no column to cover; the number is of use to an Agg node alone. */
+		Aggref	   *aggregate = (Aggref *) expression_tree_mutator(node, cover_columns, at_hand);
+
+		aggregate->aggtransno = -1;
+		return (Node *) aggregate;
+	}
+	return expression_tree_mutator(node, cover_columns, at_hand);
+}
+
 /*
  * Appends clauses of a node; where the first is. What the node computes is a
  * column above it alone: its own clauses compute it themselves, as in
@@ -70,8 +123,115 @@ static uint32
 add_exprs(Flatten *flat, const PgjsTree *tree, List *exprs)
 {
 	uint32		first = list_length(flat->exprs);
+	Node	   *added = inline_results((Node *) exprs, tree->results);
 
-	flat->exprs = list_concat(flat->exprs, (List *) inline_results((Node *) exprs, tree->results));
+	if (flat->upper)
+		added = cover_columns(added, flat->at_hand);
+	flat->exprs = list_concat(flat->exprs, (List *) added);
+	return first;
+}
+
+/* The columns that an AGGREGATE computes, whose exprs are there already. */
+static void
+add_computed(Flatten *flat, const PgjsTree *tree, const PgjsTreeNode *node)
+{
+	ListCell   *lc;
+
+	foreach(lc, tree->values)
+	{
+		Node	   *expr = lfirst(lc);
+
+		if (IsA(expr, Var) || IsA(expr, PlaceHolderVar) || list_member(flat->results, expr))
+			continue;
+		flat->results = lappend(flat->results, expr);
+		flat->result_exprs = lappend_int(flat->result_exprs, node->first_key + foreach_current_index(lc));
+	}
+	foreach(lc, tree->aggregates)
+	{
+		flat->results = lappend(flat->results, lfirst(lc));
+		flat->result_exprs = lappend_int(flat->result_exprs, node->first_aggregate + foreach_current_index(lc));
+	}
+	foreach(lc, tree->groupings)
+	{
+		flat->results = lappend(flat->results, lfirst(lc));
+		flat->result_exprs = lappend_int(flat->result_exprs, node->first_grouping + foreach_current_index(lc));
+	}
+	flat->at_hand = pgjs_tree_computes(tree);
+}
+
+/*
+ * What GROUPING(...) is in a grouping set: a bit for each argument, the last
+ * one's the lowest, 1 where the set does not have it.
+ */
+static uint64
+grouping_value(const PgjsTree *tree, const GroupingFunc *grouping, uint64 set)
+{
+	uint64		value = 0;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, grouping->args)
+	{
+		bool		missing = true;
+
+		foreach(lc2, tree->values)
+		{
+			if (equal(lfirst(lc2), lfirst(lc)))
+				missing = ((set >> foreach_current_index(lc2)) & 1) == 0;
+		}
+		value = value << 1 | (missing ? 1 : 0);
+	}
+	return value;
+}
+
+/* Appends the grouping sets of an AGGREGATE; where the first is. */
+static uint32
+add_sets(Flatten *flat, const PgjsTree *tree)
+{
+	uint32		first = flat->nsets;
+	int			more = tree->nsets * (1 + list_length(tree->groupings));
+
+	if (more == 0)
+		return first;
+	flat->sets = flat->nsets == 0 ? palloc(more * sizeof(uint64)) :
+		repalloc(flat->sets, (flat->nsets + more) * sizeof(uint64));
+	for (int i = 0; i < tree->nsets; i++)
+	{
+		ListCell   *lc;
+
+		flat->sets[flat->nsets++] = tree->sets[i];
+		foreach(lc, tree->groupings)
+			flat->sets[flat->nsets++] = grouping_value(tree, lfirst_node(GroupingFunc, lc), tree->sets[i]);
+	}
+	return first;
+}
+
+/* Appends the functions of a WINDOW, with their expressions and columns; where the first is. */
+static uint32
+add_functions(Flatten *flat, const PgjsTree *tree)
+{
+	uint32		first = flat->nfunctions;
+	int			more = list_length(tree->functions);
+	List	   *results = NIL;
+	ListCell   *lc;
+
+	if (more == 0)
+		return first;
+	flat->functions = flat->nfunctions == 0 ? palloc(more * sizeof(PgjsWindowFunction)) :
+		repalloc(flat->functions, (flat->nfunctions + more) * sizeof(PgjsWindowFunction));
+	foreach(lc, tree->functions)
+	{
+		PgjsWindow *window = lfirst(lc);
+		PgjsWindowFunction *form = &flat->functions[flat->nfunctions++];
+
+		*form = window->form;
+		form->first = add_exprs(flat, tree, window->exprs);
+		form->count = list_length(window->exprs);
+		results = lappend_int(results, form->first);
+	}
+	flat->result_exprs = list_concat(flat->result_exprs, results);
+	flat->results = list_concat(flat->results, pgjs_tree_computes(tree));
+	flat->at_hand = list_concat_copy(flat->at_hand, pgjs_tree_computes(tree));
 	return first;
 }
 
@@ -88,10 +248,19 @@ flatten(Flatten *flat, const PgjsTree *tree)
 		case PGJS_TREE_SCAN:
 			node.number = list_length(flat->scan_relids);
 			flat->scan_relids = lappend_int(flat->scan_relids, tree->relid);
+			flat->scan_parts = lappend(flat->scan_parts, tree->parts);
 			break;
 		case PGJS_TREE_LEAF:
 			node.number = list_length(flat->leaf_relids);
 			flat->leaf_relids = lappend_int(flat->leaf_relids, tree->relid);
+			break;
+		case PGJS_TREE_AGGREGATE:
+		case PGJS_TREE_SORT:
+		case PGJS_TREE_WINDOW:
+			node.probe = flatten(flat, tree->probe);
+			node.probe_exchange = tree->probe_exchange;
+			node.nulls_first = tree->nulls_first;
+			node.limit = tree->limit;
 			break;
 		default:
 			node.build = flatten(flat, tree->build);
@@ -104,6 +273,16 @@ flatten(Flatten *flat, const PgjsTree *tree)
 	node.nkeys = list_length(tree->keys);
 	node.first_condition = add_exprs(flat, tree, tree->conditions);
 	node.nconditions = list_length(tree->conditions);
+	node.first_aggregate = add_exprs(flat, tree, tree->calls);
+	node.naggregates = list_length(tree->aggregates);
+	node.first_grouping = add_exprs(flat, tree, tree->groupings);
+	node.ngroupings = list_length(tree->groupings);
+	node.first_set = add_sets(flat, tree);
+	node.nsets = tree->nsets;
+	if (tree->kind == PGJS_TREE_AGGREGATE)
+		add_computed(flat, tree, &node);
+	node.first_function = add_functions(flat, tree);
+	node.nfunctions = list_length(tree->functions);
 	node.first_filter = add_exprs(flat, tree, tree->filters);
 	node.nfilters = list_length(tree->filters);
 	node.first_result = list_length(flat->exprs);
@@ -114,7 +293,7 @@ flatten(Flatten *flat, const PgjsTree *tree)
 
 		flat->results = lappend(flat->results, phv);
 		flat->result_exprs = lappend_int(flat->result_exprs, list_length(flat->exprs));
-		flat->exprs = lappend(flat->exprs, inline_results((Node *) phv->phexpr, tree->results));
+		(void) add_exprs(flat, tree, list_make1(phv->phexpr));
 	}
 	node.rows = tree->rows;
 	node.width = tree->width;
@@ -183,6 +362,37 @@ find_source(const Flatten *flat, Node *column, PgjsColumnSource *source)
 	return false;
 }
 
+/* The columns of the plan that expressions mention, with what is in a computed one not looked at. */
+typedef struct Mentions
+{
+	const List *results;
+	List	   *columns;
+} Mentions;
+
+static bool
+mentions_walker(Node *node, void *context)
+{
+	Mentions   *mentions = context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var) || IsA(node, PlaceHolderVar) || list_member(mentions->results, node))
+	{
+		mentions->columns = lappend(mentions->columns, node);
+		return false;
+	}
+	return expression_tree_walker(node, mentions_walker, context);
+}
+
+static List *
+columns_of(const Flatten *flat, List *exprs)
+{
+	Mentions	mentions = {flat->results, NIL};
+
+	(void) mentions_walker((Node *) exprs, &mentions);
+	return mentions.columns;
+}
+
 /* The columns of a plan under construction. */
 typedef struct Columns
 {
@@ -210,9 +420,8 @@ add_column(const Flatten *flat, Columns *columns, Node *column)
 		ListCell   *lc;
 
 		if (!IsA(column, PlaceHolderVar))
-			elog(ERROR, "JoinScan has no source for column %d of relation %d",
-				 ((Var *) column)->varattno, ((Var *) column)->varno);
-		foreach(lc, pgjs_columns_of(list_make1(((PlaceHolderVar *) column)->phexpr)))
+			elog(ERROR, "JoinScan has no source for a column: %s", nodeToString(column));
+		foreach(lc, columns_of(flat, list_make1(((PlaceHolderVar *) column)->phexpr)))
 			add_column(flat, columns, lfirst(lc));
 		return;
 	}
@@ -237,6 +446,36 @@ bytes_const(const void *bytes, Size size)
 	return makeConst(BYTEAOID, -1, InvalidOid, -1, PointerGetDatum(value), false, false);
 }
 
+static int
+count_nodes(const PgjsTree *tree)
+{
+	check_stack_depth();
+	return tree == NULL ? 0 : 1 + count_nodes(tree->build) + count_nodes(tree->probe);
+}
+
+/* PGJS_PRIVATE_SCANS and, in *pruning, PGJS_PRIVATE_PRUNING. */
+static List *
+make_scans(PlannerInfo *root, const Flatten *flat, Relids relids, List **pruning)
+{
+	List	   *scans = NIL;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	*pruning = NIL;
+	forboth(lc, flat->scan_relids, lc2, flat->scan_parts)
+	{
+		int			relid = lfirst_int(lc);
+		List	   *scan = list_make1_int(bms_member_index(relids, relid));
+		ListCell   *lc3;
+
+		foreach(lc3, (List *) lfirst(lc2))
+			scan = lappend_int(scan, lfirst_int(lc3) - relid);
+		scans = lappend(scans, scan);
+		*pruning = lappend(*pruning, pgjs_plan_pruning(root, relid, lfirst(lc2)));
+	}
+	return scans;
+}
+
 Plan *
 pgjs_plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path, List *tlist, List *clauses,
 			   List *custom_plans)
@@ -246,31 +485,31 @@ pgjs_plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path, List *
 	Relids		relids = best_path->path.parent->relids;
 	Flatten		flat = {.custom_plans = custom_plans};
 	Columns		columns = {0};
-	List	   *ordinals = NIL;
+	List	   *scans;
+	List	   *pruning;
 	int			noutput;
 	ListCell   *lc;
 
-	/* n tables are joined by n - 1 joins. */
-	flat.nodes = palloc0((2 * bms_num_members(relids)) * sizeof(PgjsTreeNode));
+	flat.nodes = palloc0(count_nodes(path->tree) * sizeof(PgjsTreeNode));
+	for (const PgjsTree *node = path->tree; node != NULL; node = node->probe)
+		flat.upper |= node->kind == PGJS_TREE_AGGREGATE || node->kind == PGJS_TREE_WINDOW;
 	flatten(&flat, path->tree);
 
-	foreach(lc, path->target->exprs)
+	foreach(lc, columns_of(&flat, path->target->exprs))
 		add_column(&flat, &columns, lfirst(lc));
-	foreach(lc, pgjs_columns_of(path->tree->deferred))
+	foreach(lc, columns_of(&flat, path->tree->deferred))
 		add_column(&flat, &columns, lfirst(lc));
-	foreach(lc, pgjs_columns_of(tlist))
+	foreach(lc, columns_of(&flat, tlist))
 	{
 		/* What stands in a PlaceHolderVar that is a column is not looked at. */
 		if (IsA(lfirst(lc), PlaceHolderVar) || find_column(columns.tlist, lfirst(lc)) > 0)
 			continue;
-		elog(ERROR, "JoinScan does not emit column %d of relation %d",
-			 lfirst_node(Var, lc)->varattno, lfirst_node(Var, lc)->varno);
+		elog(ERROR, "JoinScan does not emit a column that is wanted: %s", nodeToString(lfirst(lc)));
 	}
 	noutput = list_length(columns.tlist);
-	foreach(lc, pgjs_columns_of(flat.exprs))
+	foreach(lc, columns_of(&flat, flat.exprs))
 		add_column(&flat, &columns, lfirst(lc));
-	foreach(lc, flat.scan_relids)
-		ordinals = lappend_int(ordinals, bms_member_index(relids, lfirst_int(lc)));
+	scans = make_scans(root, &flat, relids, &pruning);
 
 	cscan->scan.plan.targetlist = tlist;
 	/* Pseudoconstant conditions are above, in a Result. */
@@ -282,11 +521,16 @@ pgjs_plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path, List *
 	cscan->custom_private = list_make5(bytes_const(flat.nodes, flat.count * sizeof(PgjsTreeNode)),
 									   bytes_const(columns.sources,
 												   list_length(columns.tlist) * sizeof(PgjsColumnSource)),
-									   ordinals,
+									   scans,
 									   makeInteger(path->workers),
 									   makeInteger(noutput));
 	cscan->custom_private = lappend(cscan->custom_private,
 									makeInteger((int) Min(get_hash_memory_limit() / 1024, INT_MAX)));
+	cscan->custom_private = lappend(cscan->custom_private, pruning);
+	cscan->custom_private = lappend(cscan->custom_private, bytes_const(flat.sets, flat.nsets * sizeof(uint64)));
+	cscan->custom_private = lappend(cscan->custom_private,
+									bytes_const(flat.functions, flat.nfunctions * sizeof(PgjsWindowFunction)));
+	cscan->custom_private = lappend(cscan->custom_private, pgjs_left_above(root, path->tree));
 	cscan->custom_scan_tlist = columns.tlist;
 	cscan->custom_relids = bms_copy(relids);
 	cscan->methods = &pgjs_scan_methods;

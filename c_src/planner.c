@@ -128,6 +128,18 @@ find_level(PlannerInfo *root)
 	return level;
 }
 
+const char *
+pgjs_level_refusal(PlannerInfo *root)
+{
+	return find_level(root)->reason;
+}
+
+bool
+pgjs_level_is_small(PlannerInfo *root)
+{
+	return find_level(root)->small;
+}
+
 static const char *
 type_refusal(JoinType jointype)
 {
@@ -172,9 +184,8 @@ pgjs_is_joinscan(const Path *path)
 	return IsA(path, CustomPath) && ((const CustomPath *) path)->methods == &pgjs_path_methods;
 }
 
-/* What PostgreSQL's cheapest plan of the join costs, as far as its paths are known by now. */
-static Cost
-postgres_total(const RelOptInfo *joinrel)
+Cost
+pgjs_postgres_total(const RelOptInfo *joinrel)
 {
 	Cost		total = get_float8_infinity();
 	ListCell   *lc;
@@ -197,7 +208,7 @@ postgres_total(const RelOptInfo *joinrel)
 }
 
 static PgjsPath *
-make_path(PlannerInfo *root, RelOptInfo *joinrel, PgjsTree *tree, int workers)
+make_path(PlannerInfo *root, RelOptInfo *scanned, PathTarget *target, PgjsTree *tree, int workers)
 {
 	PgjsPath   *path = (PgjsPath *) newNode(sizeof(PgjsPath), T_CustomPath);
 	Path	   *base = &path->cpath.path;
@@ -205,26 +216,26 @@ make_path(PlannerInfo *root, RelOptInfo *joinrel, PgjsTree *tree, int workers)
 	ListCell   *lc;
 
 	base->pathtype = T_CustomScan;
-	base->parent = joinrel;
-	base->pathtarget = joinrel->reltarget;
+	base->parent = scanned;
+	base->pathtarget = target;
 	base->param_info = NULL;
 	/* It launches workers itself, so it may not be below a Gather; even serial it keeps its state in the leader. */
 	base->parallel_aware = false;
 	base->parallel_safe = false;
 	base->parallel_workers = 0;
-	base->rows = joinrel->rows;
+	base->rows = clamp_row_est(tree->rows * tree->kept);
 	base->pathkeys = NIL;
 	/* No custom_restrictinfo (17 and later): it is for pseudoconstant conditions, and a tree has none. */
 	path->cpath.flags = CUSTOMPATH_SUPPORT_PROJECTION;
 	path->cpath.methods = &pgjs_path_methods;
 	path->tree = tree;
-	path->target = joinrel->reltarget;
+	path->target = target;
 	path->workers = workers;
 	/* Base relations keep their cheapest paths while the search goes on. */
 	foreach(lc, pgjs_leaf_relids(tree))
 		path->cpath.custom_paths = lappend(path->cpath.custom_paths,
 										   find_base_rel(root, lfirst_int(lc))->cheapest_total_path);
-	pgjs_cost_path(base, pgjs_cost_tree(tree, workers), tree->width, workers);
+	pgjs_cost_path(base, tree, workers);
 	/* A subquery that waits till the end is run for all the rows that it would have kept from the joins below. */
 	cost_qual_eval(&deferred, tree->deferred, root);
 	base->startup_cost += deferred.startup;
@@ -241,13 +252,26 @@ wants_hidden(PlannerInfo *root, RelOptInfo *joinrel)
 	return hidden != NULL && bms_overlap(pull_varnos(root, (Node *) joinrel->reltarget->exprs), hidden);
 }
 
-/* The cheaper of a relation's two trees as a path. */
-static PgjsPath *
-cheapest_path(PlannerInfo *root, RelOptInfo *joinrel, PgjsRelInfo *info)
+PgjsPath *
+pgjs_cheapest_path(PlannerInfo *root, RelOptInfo *scanned, PathTarget *target, const PgjsRelInfo *info)
 {
 	PgjsPath   *serial = NULL;
 	PgjsPath   *parallel = NULL;
 
+	if (info->serial != NULL)
+		serial = make_path(root, scanned, target, info->serial, 0);
+	/* A tree with exchanges whose tables are worth no worker is there for the joins above. */
+	if (info->parallel != NULL && info->parallel->workers > 0)
+		parallel = make_path(root, scanned, target, info->parallel, info->parallel->workers);
+	if (serial == NULL || parallel == NULL)
+		return serial != NULL ? serial : parallel;
+	return parallel->cpath.path.total_cost < serial->cpath.path.total_cost ? parallel : serial;
+}
+
+/* The path of a join, if it has one. */
+static PgjsPath *
+join_path(PlannerInfo *root, RelOptInfo *joinrel, PgjsRelInfo *info)
+{
 	if (info->serial == NULL && info->parallel == NULL)
 		return NULL;
 	if (wants_hidden(root, joinrel))
@@ -255,28 +279,19 @@ cheapest_path(PlannerInfo *root, RelOptInfo *joinrel, PgjsRelInfo *info)
 		pgjs_decline(info, "%s", PGJS_HIDDEN_REASON);
 		return NULL;
 	}
-	if (info->serial != NULL)
-		serial = make_path(root, joinrel, info->serial, 0);
-	/* A tree with exchanges whose tables are worth no worker is there for the joins above. */
-	if (info->parallel != NULL && info->parallel->workers > 0)
-		parallel = make_path(root, joinrel, info->parallel, info->parallel->workers);
-	if (serial == NULL || parallel == NULL)
-		return serial != NULL ? serial : parallel;
-	return parallel->cpath.path.total_cost < serial->cpath.path.total_cost ? parallel : serial;
+	return pgjs_cheapest_path(root, joinrel, joinrel->reltarget, info);
 }
 
-/* joinscan.min_cost = 0: nothing but JoinScan. Later pairs may have added PostgreSQL's paths again. */
-static void
-force_path(PlannerInfo *root, RelOptInfo *joinrel, PgjsRelInfo *info)
+/* Nothing but JoinScan. Later pairs may have added PostgreSQL's paths again. */
+void
+pgjs_force_path(RelOptInfo *rel, PgjsRelInfo *info, PgjsPath *path)
 {
-	PgjsPath   *path = cheapest_path(root, joinrel, info);
-
 	if (path == NULL)
 		return;
 	path->cpath.path.startup_cost = 0.0;
-	path->cpath.path.total_cost = PGJS_FORCED_ROW * cpu_operator_cost * (1.0 + joinrel->rows);
-	joinrel->pathlist = list_make1(path);
-	joinrel->partial_pathlist = NIL;
+	path->cpath.path.total_cost = PGJS_FORCED_ROW * cpu_operator_cost * (1.0 + path->cpath.path.rows);
+	rel->pathlist = list_make1(path);
+	rel->partial_pathlist = NIL;
 	info->offered = true;
 }
 
@@ -306,7 +321,7 @@ offer_path(PlannerInfo *root, RelOptInfo *joinrel, PgjsRelInfo *info, bool bette
 		return;
 	if (!better && (!info->offered || partial_floor(root, joinrel) >= info->offered_total))
 		return;
-	path = cheapest_path(root, joinrel, info);
+	path = join_path(root, joinrel, info);
 	if (path == NULL)
 		return;
 	base = &path->cpath.path;
@@ -337,7 +352,7 @@ consider_pair(const PgjsPair *pair, PgjsRelInfo *info)
 	RelOptInfo *innerrel = pair->innerrel;
 	PgjsRelInfo *outer;
 	PgjsRelInfo *inner;
-	const char *reason = find_level(root)->reason;
+	const char *reason = pgjs_level_refusal(root);
 
 	if (reason == NULL)
 		reason = type_refusal(pair->jointype);
@@ -384,7 +399,7 @@ join_hook(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptIn
 	if (!pgjs_enabled || joinrel->reloptkind != RELOPT_JOINREL)
 		return;
 	/* Nothing will be offered: spare the search, unless somebody asks why. */
-	if (find_level(root)->small && !pgjs_wants_reasons())
+	if (pgjs_level_is_small(root) && !pgjs_wants_reasons())
 		return;
 	info = pgjs_relinfo(root, joinrel);
 	if (info == NULL)
@@ -392,11 +407,11 @@ join_hook(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptIn
 	if (info == NULL)
 		return;
 
-	info->postgres_total = Min(info->postgres_total, postgres_total(joinrel));
+	info->postgres_total = Min(info->postgres_total, pgjs_postgres_total(joinrel));
 	old = MemoryContextSwitchTo(GetMemoryChunkContext(joinrel));
 	better = consider_pair(&pair, info);
 	if (pgjs_min_cost == 0.0)
-		force_path(root, joinrel, info);
+		pgjs_force_path(joinrel, info, join_path(root, joinrel, info));
 	else
 		offer_path(root, joinrel, info, better);
 	MemoryContextSwitchTo(old);
@@ -407,6 +422,8 @@ upper_hook(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel, Re
 {
 	if (previous_upper_hook)
 		previous_upper_hook(root, stage, input_rel, output_rel, extra);
+	if (pgjs_enabled)
+		pgjs_upper(root, stage, input_rel, output_rel);
 	if (stage == UPPERREL_FINAL && pgjs_enabled && pgjs_wants_reasons())
 		pgjs_report_declines(root);
 }

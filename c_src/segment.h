@@ -8,7 +8,7 @@
  *		SHARED			one PgjsShared
  *		PLAN			sh_plan_len bytes
  *		STREAMS			PgjsStream[sh_nstreams]
- *		SCANS			PgjsSharedScan[sh_nscans]
+ *		SCANS			PgjsSharedScan[sh_nparts]
  *		QUEUES			queue.c's
  *		QUERY			query text, NUL-terminated
  *		BUFFER_USAGE	BufferUsage[workers]
@@ -57,6 +57,7 @@ typedef struct PgjsShared
 	uint64		sh_query_id;
 	Size		sh_plan_len;
 	uint32		sh_nscans;
+	uint32		sh_nparts;		/* of all scans */
 	uint32		sh_nstreams;
 	uint32		sh_noperators;
 	uint32		sh_ncalls;		/* evaluations by PostgreSQL in the plan */

@@ -5,7 +5,7 @@
  *
  * What a pair is joined by, sorted:
  *
- *		keys		equalities of native expressions, hashed
+ *		keys		equalities, hashed; of native expressions, or of columns that are computed for it (key.c)
  *		conditions	the rest of what makes two rows match
  *		filters		conditions on joined rows: of an outer join, what stands in WHERE
  *		deferred	what only PostgreSQL above the whole plan can evaluate
@@ -23,6 +23,7 @@
 #include "optimizer/placeholder.h"
 #include "optimizer/restrictinfo.h"
 #include "utils/float.h"
+#include "utils/lsyscache.h"
 
 typedef struct JoinClauses
 {
@@ -31,8 +32,12 @@ typedef struct JoinClauses
 	List	   *filters;
 	List	   *results;
 	List	   *deferred;
+	List	   *computed[2];	/* columns that the outer and the inner side compute for keys */
+	Cost		computed_cost[2];	/* a row of the side */
 	double		kept;			/* by the deferred ones */
-	Cost		cost;			/* of conditions, filters and results, a row */
+	Cost		condition_cost; /* of the conditions, a row */
+	Cost		cost;			/* of filters and results, a row */
+	bool		asks_postgres;	/* a condition is PostgreSQL's */
 	bool		parallel_safe;
 	bool		probe_keeps;	/* only the probe side's rows may come without a match: a condition is PostgreSQL's */
 } JoinClauses;
@@ -52,29 +57,6 @@ splits(const RestrictInfo *rinfo, const PgjsPair *pair)
 			bms_is_subset(rinfo->right_relids, innerrel->relids)) ||
 		(bms_is_subset(rinfo->left_relids, innerrel->relids) &&
 		 bms_is_subset(rinfo->right_relids, outerrel->relids));
-}
-
-/*
- * The tables of `relids` whose rows end in a semi-join there: their columns are
- * no more to be had above it. PostgreSQL's own semi-joins do give those of the
- * row that matched, and a condition derived from equal columns may take one of
- * them: c.k = b.k, where a.k = b.k was the semi-join's and c.k = a.k the query's.
- */
-Relids
-pgjs_hidden_relids(const PlannerInfo *root, Relids relids)
-{
-	Relids		hidden = NULL;
-	ListCell   *lc;
-
-	foreach(lc, root->join_info_list)
-	{
-		SpecialJoinInfo *join = lfirst_node(SpecialJoinInfo, lc);
-
-		if (join->jointype == JOIN_SEMI && bms_is_subset(join->min_lefthand, relids) &&
-			bms_is_subset(join->syn_righthand, relids))
-			hidden = bms_add_members(hidden, join->syn_righthand);
-	}
-	return hidden;
 }
 
 /* Clauses of this pair that PostgreSQL has to evaluate above the plan: until then more rows go on. */
@@ -110,9 +92,7 @@ find_results(const PgjsPair *pair, PgjsRelInfo *info, JoinClauses *clauses)
 		if (bms_is_subset(relids, pair->outerrel->relids) || bms_is_subset(relids, pair->innerrel->relids))
 			continue;
 		reason = pgjs_column_refusal((Node *) phv);
-		if (reason == NULL)
-			(void) pgjs_expr_rung(pair->root, (Node *) phv->phexpr, &reason);
-		if (reason != NULL)
+		if (reason != NULL || pgjs_expr_rung(pair->root, (Node *) phv->phexpr, &reason) > PGJS_RUNG_POSTGRES)
 		{
 			pgjs_decline(info, "%s", reason);
 			return false;
@@ -121,6 +101,28 @@ find_results(const PgjsPair *pair, PgjsRelInfo *info, JoinClauses *clauses)
 		clauses->cost += pgjs_cost_clause(cpu_operator_cost, PGJS_RUNG_POSTGRES);
 		clauses->parallel_safe &= is_parallel_safe(pair->root, (Node *) phv->phexpr);
 	}
+	return true;
+}
+
+/* Makes a clause a key by columns that its sides compute; false where it cannot be one. */
+static bool
+add_computed_key(const PgjsPair *pair, RestrictInfo *rinfo, JoinClauses *clauses, List **keys)
+{
+	bool		outer_first = bms_is_subset(rinfo->left_relids, pair->outerrel->relids);
+	PgjsComputedKey key;
+
+	if (!pgjs_computed_key(pair->root, rinfo, &key))
+		return false;
+	for (int i = 0; i < 2; i++)
+	{
+		int			side = (i == 0) == outer_first ? 0 : 1;
+
+		if (key.columns[i] == NULL)
+			continue;
+		clauses->computed[side] = lappend(clauses->computed[side], key.columns[i]);
+		clauses->computed_cost[side] += key.costs[i];
+	}
+	*keys = lappend(*keys, key.clause);
 	return true;
 }
 
@@ -137,6 +139,7 @@ split_clauses(const PgjsPair *pair, bool on_deferred, PgjsRelInfo *info, JoinCla
 	Relids		hidden = bms_join(pgjs_hidden_relids(root, pair->outerrel->relids),
 								  pgjs_hidden_relids(root, pair->innerrel->relids));
 	List	   *keys = NIL;
+	List	   *computed_keys = NIL;
 	List	   *conditions = NIL;
 	List	   *filters = NIL;
 	List	   *deferred = NIL;
@@ -161,6 +164,8 @@ split_clauses(const PgjsPair *pair, bool on_deferred, PgjsRelInfo *info, JoinCla
 			return false;
 		}
 		if (bms_overlap(rinfo->clause_relids, hidden))
+			rinfo = pgjs_visible_clause(pair, rinfo, hidden);
+		if (rinfo == NULL)
 		{
 			pgjs_decline(info, "%s", PGJS_HIDDEN_REASON);
 			return false;
@@ -171,6 +176,8 @@ split_clauses(const PgjsPair *pair, bool on_deferred, PgjsRelInfo *info, JoinCla
 			keys = lappend(keys, rinfo);
 			continue;
 		}
+		if (matches && splits(rinfo, pair) && add_computed_key(pair, rinfo, clauses, &computed_keys))
+			continue;
 		if (on_deferred && !pgjs_clause_is_harmless(root, rinfo))
 		{
 			pgjs_decline(info, "a condition that may raise an error comes after a subquery's");
@@ -182,9 +189,10 @@ split_clauses(const PgjsPair *pair, bool on_deferred, PgjsRelInfo *info, JoinCla
 			pgjs_decline(info, "%s", reason);
 			return false;
 		}
-		if (rung == PGJS_RUNG_POSTGRES && matches && !inner)
+		if (rung == PGJS_RUNG_POSTGRES && matches)
 		{
-			clauses->probe_keeps = true;
+			clauses->asks_postgres = true;
+			clauses->probe_keeps |= !inner;
 			foreign = reason;
 		}
 		if (rung == PGJS_RUNG_ABOVE)
@@ -197,13 +205,13 @@ split_clauses(const PgjsPair *pair, bool on_deferred, PgjsRelInfo *info, JoinCla
 		else
 			filters = lappend(filters, rinfo);
 	}
-	if (clauses->probe_keeps && (keys == NIL || pair->jointype == JOIN_FULL))
+	if (clauses->probe_keeps && pair->jointype == JOIN_FULL)
 	{
-		pgjs_decline(info, "in the condition of an outer join or semi-join without keys, %s", foreign);
+		pgjs_decline(info, "in the condition of a full join, %s", foreign);
 		return false;
 	}
-	clauses->keys = pgjs_order_clauses(root, keys, &unused);
-	clauses->conditions = pgjs_order_clauses(root, conditions, &clauses->cost);
+	clauses->keys = list_concat(pgjs_order_clauses(root, keys, &unused), computed_keys);
+	clauses->conditions = pgjs_order_clauses(root, conditions, &clauses->condition_cost);
 	clauses->filters = pgjs_order_clauses(root, filters, &clauses->cost);
 	clauses->deferred = pgjs_order_clauses(root, deferred, &unused);
 	clauses->kept = deferred == NIL ? 1.0 : clauselist_selectivity(root, deferred, 0, JOIN_INNER, NULL);
@@ -276,6 +284,23 @@ can_defer(JoinType jointype, bool outer)
 	}
 }
 
+PgjsTree *
+pgjs_with_columns(PgjsTree *side, List *columns, Cost per_tuple)
+{
+	PgjsTree   *tree;
+	ListCell   *lc;
+
+	if (columns == NIL)
+		return side;
+	tree = palloc(sizeof(PgjsTree));
+	*tree = *side;
+	tree->results = list_concat_copy(side->results, columns);
+	tree->row_cost += per_tuple * tree->rows;
+	foreach(lc, columns)
+		tree->width += get_typavgwidth(exprType(lfirst(lc)), exprTypmod(lfirst(lc)));
+	return tree;
+}
+
 /*
  * Either side is built; and with several participants the built side goes to
  * all of them, or both sides go where the hash of their keys says.
@@ -299,9 +324,14 @@ cheapest_join(const PgjsPair *pair, const JoinClauses *clauses, PgjsTree *outer,
 	int			last = workers > 0 ? 1 : 2;
 	double		budget = (double) get_hash_memory_limit();
 	Cost		best_total = get_float8_infinity();
-	PgjsCost	outer_cost = pgjs_cost_tree(outer, workers);
-	PgjsCost	inner_cost = pgjs_cost_tree(inner, workers);
+	PgjsCost	outer_cost;
+	PgjsCost	inner_cost;
 	PgjsTree	tree = {.kind = PGJS_TREE_JOIN};
+
+	outer = pgjs_with_columns(outer, clauses->computed[0], clauses->computed_cost[0]);
+	inner = pgjs_with_columns(inner, clauses->computed[1], clauses->computed_cost[1]);
+	outer_cost = pgjs_cost_tree(outer, workers);
+	inner_cost = pgjs_cost_tree(inner, workers);
 
 	tree.keys = clauses->keys;
 	tree.conditions = clauses->conditions;
@@ -313,6 +343,9 @@ cheapest_join(const PgjsPair *pair, const JoinClauses *clauses, PgjsTree *outer,
 	tree.width = pair->joinrel->reltarget->width;
 	tree.workers = Max(outer->workers, inner->workers);
 	tree.row_cost = clauses->cost * tree.rows;
+	/* What is PostgreSQL's of a nested loop's conditions is asked about every pair. */
+	tree.row_cost += clauses->condition_cost *
+		(clauses->asks_postgres && clauses->keys == NIL ? outer->rows * inner->rows : tree.rows);
 
 	for (int side = 0; side < 2; side++)
 	{

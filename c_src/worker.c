@@ -32,7 +32,7 @@ typedef struct Worker
 	PgjsExpressions expressions;
 	PgjsCalls  *calls;
 	PgjsSession *session;
-	Relation   *relations;		/* host.nscans of them */
+	List	   *relations;		/* those that are open */
 	MemoryContextCallback on_reset;
 } Worker;
 
@@ -57,19 +57,52 @@ wait_for_publication(PgjsShared *shared)
 	return participants;
 }
 
-static void
-begin_scans(Worker *worker, PgjsSharedScan *scans, uint32 nscans, uint32 participants)
+static Relation
+open_table(Worker *worker, Oid relid, int lockmode)
 {
-	uint32		i;
+	Relation	relation = table_open(relid, lockmode);
 
-	worker->relations = palloc0(sizeof(Relation) * nscans);
-	worker->host.scans = palloc0(sizeof(PgjsHeapScan *) * nscans);
-	worker->host.nscans = nscans;
-	for (i = 0; i < nscans; i++)
+	worker->relations = lappend(worker->relations, relation);
+	return relation;
+}
+
+/* The parts of one scan; those without blocks are left alone. */
+static PgjsHeapScan *
+begin_scan(Worker *worker, PgjsSharedScan *parts, uint32 nparts, uint32 participants)
+{
+	PgjsHeapScan *scan = pgjs_heapscan_create(parts, nparts, participants);
+	Relation	table = NULL;
+
+	for (uint32 k = 0; k < nparts; k++)
 	{
-		worker->relations[i] = table_open(scans[i].sh_relid, scans[i].sh_lockmode);
-		worker->host.scans[i] = pgjs_heapscan_begin(worker->relations[i], GetActiveSnapshot(),
-													&scans[i], participants);
+		Relation	part;
+
+		if (parts[k].sh_nblocks == 0)
+			continue;
+		if (table == NULL)
+			table = open_table(worker, parts[k].sh_table, parts[k].sh_lockmode);
+		part = parts[k].sh_relid == parts[k].sh_table ? table :
+			open_table(worker, parts[k].sh_relid, parts[k].sh_lockmode);
+		(void) pgjs_heapscan_begin(scan, k, part, table, GetActiveSnapshot());
+	}
+	return scan;
+}
+
+static void
+begin_scans(Worker *worker, PgjsSharedScan *parts, const PgjsShared *shared, uint32 participants)
+{
+	PgjsSharedScan *end = parts + shared->sh_nparts;
+
+	worker->host.scans = palloc0(sizeof(PgjsHeapScan *) * shared->sh_nscans);
+	worker->host.nscans = shared->sh_nscans;
+	for (uint32 i = 0; i < shared->sh_nscans; i++)
+	{
+		uint32		nparts = 0;
+
+		while (parts + nparts < end && parts[nparts].sh_scan == i)
+			nparts++;
+		worker->host.scans[i] = begin_scan(worker, parts, nparts, participants);
+		parts += nparts;
 	}
 }
 
@@ -145,7 +178,7 @@ pgjs_worker_main(dsm_segment *seg, shm_toc *toc)
 	MemoryContext cxt;
 	MemoryContext old;
 	Worker	   *worker;
-	uint32		i;
+	ListCell   *lc;
 
 	debug_query_string = shm_toc_lookup(toc, PGJS_KEY_QUERY, false);
 	pgstat_report_activity(STATE_RUNNING, debug_query_string);
@@ -164,7 +197,7 @@ pgjs_worker_main(dsm_segment *seg, shm_toc *toc)
 	pgjs_host_init(&worker->host, cxt);
 
 	InstrStartParallelQuery();
-	begin_scans(worker, shm_toc_lookup(toc, PGJS_KEY_SCANS, false), shared->sh_nscans, participants);
+	begin_scans(worker, shm_toc_lookup(toc, PGJS_KEY_SCANS, false), shared, participants);
 	worker->host.queues = pgjs_queues_attach(shm_toc_lookup(toc, PGJS_KEY_QUEUES, false),
 											 &shared->sh_layout,
 											 shm_toc_lookup(toc, PGJS_KEY_STREAMS, false),
@@ -190,11 +223,10 @@ pgjs_worker_main(dsm_segment *seg, shm_toc *toc)
 	worker->host.queues = NULL;
 
 	/* The locks stay until the transaction ends, as with the executor's relations. */
-	for (i = 0; i < worker->host.nscans; i++)
-	{
+	for (uint32 i = 0; i < worker->host.nscans; i++)
 		pgjs_heapscan_end(worker->host.scans[i]);
-		table_close(worker->relations[i], NoLock);
-	}
+	foreach(lc, worker->relations)
+		table_close(lfirst(lc), NoLock);
 
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);

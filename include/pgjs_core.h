@@ -36,6 +36,12 @@
 
 #define PGJS_TREE_LEAF 2
 
+#define PGJS_TREE_AGGREGATE 3
+
+#define PGJS_TREE_SORT 4
+
+#define PGJS_TREE_WINDOW 5
+
 /*
  Which rows a join gives, besides or instead of its matches.
  */
@@ -92,6 +98,54 @@
 #define PGJS_EXCHANGE_GATHER 3
 
 /*
+ What a window function gives for a row.
+ */
+#define PGJS_WINDOW_ROW_NUMBER 0
+
+#define PGJS_WINDOW_RANK 1
+
+#define PGJS_WINDOW_DENSE_RANK 2
+
+#define PGJS_WINDOW_PERCENT_RANK 3
+
+#define PGJS_WINDOW_CUME_DIST 4
+
+/*
+ Of `number` buckets.
+ */
+#define PGJS_WINDOW_NTILE 5
+
+/*
+ The first expression `number` rows before; the second one where there is no such row.
+ */
+#define PGJS_WINDOW_LAG 6
+
+/*
+ The expression at row `number` of the frame, from 1.
+ */
+#define PGJS_WINDOW_NTH 7
+
+/*
+ The expression at the last row of the frame.
+ */
+#define PGJS_WINDOW_LAST 8
+
+/*
+ The expression is an Aggref.
+ */
+#define PGJS_WINDOW_AGGREGATE 9
+
+/*
+ Where a frame begins or ends: at the partition's begin or end; at the current row, or at its peers'; `offset` rows
+ after the current one, before it if less than 0.
+ */
+#define PGJS_BOUND_UNBOUNDED 0
+
+#define PGJS_BOUND_CURRENT 1
+
+#define PGJS_BOUND_OFFSET 2
+
+/*
  The operator evaluates nothing.
  */
 #define PGJS_CLAUSES_NONE 0
@@ -115,6 +169,21 @@
  The tree node's results.
  */
 #define PGJS_CLAUSES_RESULTS 4
+
+/*
+ The tree node's keys, which it groups by, and its aggregates.
+ */
+#define PGJS_CLAUSES_GROUPS 5
+
+/*
+ The tree node's keys, which it sorts by.
+ */
+#define PGJS_CLAUSES_ORDER 6
+
+/*
+ The tree node's keys and order, which make its windows.
+ */
+#define PGJS_CLAUSES_WINDOW 7
 
 /*
  Evaluate expressions over rows.
@@ -177,7 +246,7 @@ typedef struct PgjsTreeNode {
      */
     uint32_t build;
     /*
-     JOIN: index of the child that probes.
+     JOIN: index of the child that probes; AGGREGATE, SORT, WINDOW: of the input.
      */
     uint32_t probe;
     /*
@@ -185,16 +254,19 @@ typedef struct PgjsTreeNode {
      */
     uint32_t build_exchange;
     /*
-     JOIN: PGJS_EXCHANGE_NONE or _HASH between the probe child and here.
+     JOIN: PGJS_EXCHANGE_NONE or _HASH between the probe child and here; AGGREGATE: PGJS_EXCHANGE_NONE, _HASH or
+     _GATHER between its two phases; SORT: _NONE or _GATHER before the last; WINDOW: any of them before it.
      */
     uint32_t probe_exchange;
     /*
-     JOIN: the equality clauses that are hashed, in `exprs`.
+     In `exprs`. JOIN: the equality clauses that are hashed; AGGREGATE: e = e for each grouping expression e; SORT:
+     e < e, or e > e where it is descending; WINDOW: e = e for each expression of PARTITION BY.
      */
     uint32_t first_key;
     uint32_t nkeys;
     /*
-     JOIN: what else must hold for two rows to match, in `exprs`, in PostgreSQL's order of evaluation.
+     JOIN: what else must hold for two rows to match, in `exprs`, in PostgreSQL's order of evaluation; WINDOW: of its
+     ORDER BY, as a SORT's keys.
      */
     uint32_t first_condition;
     uint32_t nconditions;
@@ -209,14 +281,43 @@ typedef struct PgjsTreeNode {
     uint32_t first_result;
     uint32_t nresults;
     /*
-     Estimated output rows, over all participants.
+     AGGREGATE: the Aggrefs, in `exprs`.
      */
-    double rows;
+    uint32_t first_aggregate;
+    uint32_t naggregates;
+    /*
+     AGGREGATE: the GroupingFuncs, in `exprs`: which set a row is of, as a number.
+     */
+    uint32_t first_grouping;
+    uint32_t ngroupings;
+    /*
+     AGGREGATE: grouping sets, 0: one, of all keys. In `sets`: of each, which keys it has, from the lowest bit; then the
+     value of each GroupingFunc.
+     */
+    uint32_t first_set;
+    uint32_t nsets;
+    /*
+     WINDOW: its functions, in `functions`.
+     */
+    uint32_t first_function;
+    uint32_t nfunctions;
     /*
      Estimated output bytes a row.
      */
     uint32_t width;
     uint32_t _reserved;
+    /*
+     Estimated output rows, over all participants.
+     */
+    double rows;
+    /*
+     SORT, WINDOW: a bit for each key of the order, from the lowest.
+     */
+    uint64_t nulls_first;
+    /*
+     SORT: so many rows suffice; 0: all.
+     */
+    uint64_t limit;
 } PgjsTreeNode;
 
 /*
@@ -250,6 +351,33 @@ typedef struct PgjsColumn {
 } PgjsColumn;
 
 /*
+ One window function.
+ */
+typedef struct PgjsWindowFunction {
+    /*
+     PGJS_WINDOW_*.
+     */
+    uint32_t kind;
+    /*
+     In `exprs`: what it is computed from, one at least (any, where it needs none). The column that it is names the first.
+     */
+    uint32_t first;
+    uint32_t count;
+    /*
+     The frame is of ROWS; else peers are in it together.
+     */
+    uint32_t rows;
+    /*
+     PGJS_BOUND_*.
+     */
+    uint32_t start;
+    uint32_t end;
+    int64_t start_offset;
+    int64_t end_offset;
+    int64_t number;
+} PgjsWindowFunction;
+
+/*
  Everything a physical plan is made from.
  */
 typedef struct PgjsPlanInput {
@@ -275,6 +403,11 @@ typedef struct PgjsPlanInput {
      Name of each leaf, for display.
      */
     const char *const *leaves;
+    /*
+     Numbers about grouping sets, see `PgjsTreeNode`.
+     */
+    const uint64_t *sets;
+    const struct PgjsWindowFunction *functions;
     uint32_t ntree;
     uint32_t ncolumns;
     uint32_t nexprs;
@@ -288,6 +421,8 @@ typedef struct PgjsPlanInput {
      */
     uint32_t participants;
     uint32_t nleaves;
+    uint32_t nsets;
+    uint32_t nfunctions;
     uint32_t _reserved;
 } PgjsPlanInput;
 
@@ -552,6 +687,39 @@ int32_t pgjs_expr_check(const PgjsHost *host, const void *expr, char *reason, si
  As `pgjs_expr_check`.
  */
 int32_t pgjs_key_check(const PgjsHost *host, const void *clause, char *reason, size_t reason_len);
+
+/*
+ Can the plan group rows by `clause`, an OpExpr e = e?
+
+ # Safety
+ As `pgjs_expr_check`.
+ */
+int32_t pgjs_group_key_check(const PgjsHost *host,
+                             const void *clause,
+                             char *reason,
+                             size_t reason_len);
+
+/*
+ Can the plan sort rows by `clause`, an OpExpr e < e or e > e?
+
+ # Safety
+ As `pgjs_expr_check`.
+ */
+int32_t pgjs_sort_key_check(const PgjsHost *host,
+                            const void *clause,
+                            char *reason,
+                            size_t reason_len);
+
+/*
+ Can the plan compute `aggregate`, an Aggref?
+
+ # Safety
+ As `pgjs_expr_check`.
+ */
+int32_t pgjs_aggregate_check(const PgjsHost *host,
+                             const void *aggregate,
+                             char *reason,
+                             size_t reason_len);
 
 /*
  Can the plan carry a column of this type? `typlen` and `typbyval` are pg_type's; `utf8`: the database's

@@ -39,12 +39,28 @@ typedef struct PgjsAttribute
 	bool		attisdropped;
 } PgjsAttribute;
 
-/* The tuple layout of the relation behind one scan. */
+/* The tuple layout of one part of a scan. */
 typedef struct PgjsRelation
 {
 	const PgjsAttribute *attributes;	/* natts of them, attribute number 1 first */
+
+	/*
+	 * Of each attribute of the scan's table, from 1, its number in this part; 0
+	 * for a dropped one. NULL: the numbers are the same.
+	 */
+	const int16_t *attnos;
+	const char *name;			/* of the part's table, for messages */
 	uint32_t	natts;
+	uint32_t	nattnos;
 } PgjsRelation;
+
+/* A range of blocks of one part of a scan. */
+typedef struct PgjsClaim
+{
+	uint32_t	part;			/* from 0 */
+	uint32_t	start;
+	uint32_t	nblocks;		/* 0: all parts are used up */
+} PgjsClaim;
 
 /* One pinned page with the line pointers of its visible tuples; valid until the next scan callback for this scan. */
 typedef struct PgjsPage
@@ -73,13 +89,17 @@ typedef struct PgjsHost
 	/* Non-zero while PostgreSQL wants to serve an interrupt: end the turn soon. */
 	const volatile int *interrupt_pending;
 
-	/* Tuple layout of scan `scan` (its number in the plan). */
-	PgjsIo		(*scan_open) (void *ctx, uint32_t scan, PgjsRelation *relation);
+	/*
+	 * Claim the next range of blocks of scan `scan` (its number in the plan).
+	 * A scan of a table has one part, one of a partitioned or inherited table a
+	 * part for each table to be read, which come one after the other.
+	 */
+	PgjsIo		(*scan_claim) (void *ctx, uint32_t scan, PgjsClaim *claim);
 
-	/* Claim the next range of blocks; *nblocks = 0 when the table is used up. */
-	PgjsIo		(*scan_claim) (void *ctx, uint32_t scan, uint32_t *start, uint32_t *nblocks);
+	/* Tuple layout of a part that was claimed of. */
+	PgjsIo		(*scan_open) (void *ctx, uint32_t scan, uint32_t part, PgjsRelation *relation);
 
-	/* Read and pin one block of the claimed range, find its visible tuples. Drops the page before. */
+	/* Read and pin one block of the last claim, find its visible tuples. Drops the page before. */
 	PgjsIo		(*scan_page) (void *ctx, uint32_t scan, uint32_t block, PgjsPage *page);
 
 	/* Drop the pin that the last scan_page left, if any. */
