@@ -6,6 +6,7 @@
 
 mod fuzz;
 mod measure;
+mod plan;
 mod queries;
 mod report;
 mod session;
@@ -35,7 +36,7 @@ enum Command {
     },
     /// Show each demo query's plan, its times without and with JoinScan, and whether the rows are the same
     Demo(Runs),
-    /// Measure PostgreSQL serial, PostgreSQL parallel and JoinScan, interleaved
+    /// Measure JoinScan and PostgreSQL's own plans with no worker, with one, with two, interleaved
     Run(Runs),
     /// Random join queries with JoinScan off and on
     Fuzz(fuzz::Fuzz),
@@ -46,15 +47,24 @@ pub struct Runs {
     /// The psql to run
     #[arg(long, default_value = "psql")]
     psql: PathBuf,
-    /// Timed runs of each query on each engine, after one that warms up
-    #[arg(long, default_value_t = 5)]
+    /// Timed runs of each query on each engine: at least so many, after one that warms up
+    #[arg(long, default_value_t = 3)]
     runs: usize,
-    /// Workers per gather, for PostgreSQL's parallel plan and for JoinScan
+    /// Short queries get more runs, as many as fit into so many seconds; at most five times as many
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// Workers per gather of JoinScan; PostgreSQL plans with none, with one, and so on up to as many
     #[arg(long, default_value_t = 2)]
     workers: u32,
-    /// Only queries whose name contains this
-    #[arg(long)]
-    only: Option<String>,
+    /// The scale factor of the tables, which one query's condition goes by
+    #[arg(long, default_value_t = 1.0)]
+    sf: f64,
+    /// Only the queries of this set
+    #[arg(long, value_enum)]
+    set: Option<queries::Set>,
+    /// Only queries whose name contains one of these, separated by commas
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
     /// Take JoinScan wherever it is possible (joinscan.min_cost = 0)
     #[arg(long)]
     force: bool,

@@ -1,54 +1,115 @@
-//! The queries that the demo shows and the benchmark measures.
+//! The queries that the demo shows and the benchmark measures: small ones of one idea each, and TPC-H's 22 with the
+//! parameters that its specification validates with.
+
+use std::borrow::Cow;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Set {
+    Micro,
+    Tpch,
+}
 
 pub struct Query {
+    pub set: Set,
     pub name: &'static str,
     /// What it stands for, in a line.
     pub title: &'static str,
-    pub sql: &'static str,
+    text: &'static str,
     pub demo: bool,
 }
 
+/// Q11 looks for parts that are worth this share of the stock at scale 1; at scale n it is an n-th of that.
+const SHARE_OF_STOCK: &str = "0.0001000000";
+
+impl Query {
+    pub fn sql(&self, sf: f64) -> Cow<'static, str> {
+        if sf == 1.0 || !self.text.contains(SHARE_OF_STOCK) {
+            return Cow::Borrowed(self.text.trim_end());
+        }
+        Cow::Owned(self.text.trim_end().replace(SHARE_OF_STOCK, &format!("{:.10}", 0.0001 / sf)))
+    }
+}
+
+const fn micro(name: &'static str, title: &'static str, text: &'static str, demo: bool) -> Query {
+    Query { set: Set::Micro, name, title, text, demo }
+}
+
+const fn tpch(name: &'static str, title: &'static str, text: &'static str) -> Query {
+    Query { set: Set::Tpch, name, title, text, demo: false }
+}
+
 pub const ALL: &[Query] = &[
-    Query {
-        name: "shipping",
-        title: "three tables, filters on each, about 5 rows of 1,000 come out",
-        sql: include_str!("../queries/shipping.sql"),
-        demo: true,
-    },
-    Query {
-        name: "local-supplier",
-        title: "six tables, supplier and customer in one nation of Asia",
-        sql: include_str!("../queries/local_supplier.sql"),
-        demo: true,
-    },
-    Query {
-        name: "returns",
-        title: "four tables, two big ones meet, an aggregate above",
-        sql: include_str!("../queries/returns.sql"),
-        demo: true,
-    },
-    Query {
-        name: "count",
-        title: "the two largest tables joined whole, counted",
-        sql: include_str!("../queries/count.sql"),
-        demo: false,
-    },
-    Query {
-        name: "selective",
-        title: "one order in a hundred, with its lines",
-        sql: include_str!("../queries/selective.sql"),
-        demo: false,
-    },
-    Query {
-        name: "wide",
-        title: "many wide rows go to the client",
-        sql: include_str!("../queries/wide.sql"),
-        demo: false,
-    },
-    Query {
-        name: "tiny",
-        title: "two small tables: planning and start are all there is",
-        sql: include_str!("../queries/tiny.sql"),
-        demo: false,
-    },
+    micro(
+        "shipping",
+        "three tables, filters on each, about 5 rows of 1,000 come out",
+        include_str!("../queries/shipping.sql"),
+        true,
+    ),
+    micro(
+        "local-supplier",
+        "six tables, supplier and customer in one nation of Asia",
+        include_str!("../queries/local_supplier.sql"),
+        true,
+    ),
+    micro(
+        "returns",
+        "four tables, two big ones meet, an aggregate above",
+        include_str!("../queries/returns.sql"),
+        true,
+    ),
+    micro("count", "the two largest tables joined whole, counted", include_str!("../queries/count.sql"), false),
+    micro(
+        "priorities",
+        "the two largest tables joined whole, a sum for each of five groups",
+        include_str!("../queries/priorities.sql"),
+        false,
+    ),
+    micro("selective", "one order in a hundred, with its lines", include_str!("../queries/selective.sql"), false),
+    micro("wide", "many wide rows go to the client", include_str!("../queries/wide.sql"), false),
+    micro("tiny", "two small tables: planning and start are all there is", include_str!("../queries/tiny.sql"), false),
+    tpch("q01", "pricing summary report", include_str!("../queries/tpch/q01.sql")),
+    tpch("q02", "minimum cost supplier", include_str!("../queries/tpch/q02.sql")),
+    tpch("q03", "shipping priority", include_str!("../queries/tpch/q03.sql")),
+    tpch("q04", "order priority checking", include_str!("../queries/tpch/q04.sql")),
+    tpch("q05", "local supplier volume", include_str!("../queries/tpch/q05.sql")),
+    tpch("q06", "forecasting revenue change", include_str!("../queries/tpch/q06.sql")),
+    tpch("q07", "volume shipping", include_str!("../queries/tpch/q07.sql")),
+    tpch("q08", "national market share", include_str!("../queries/tpch/q08.sql")),
+    tpch("q09", "product type profit measure", include_str!("../queries/tpch/q09.sql")),
+    tpch("q10", "returned item reporting", include_str!("../queries/tpch/q10.sql")),
+    tpch("q11", "important stock identification", include_str!("../queries/tpch/q11.sql")),
+    tpch("q12", "shipping modes and order priority", include_str!("../queries/tpch/q12.sql")),
+    tpch("q13", "customer distribution", include_str!("../queries/tpch/q13.sql")),
+    tpch("q14", "promotion effect", include_str!("../queries/tpch/q14.sql")),
+    tpch("q15", "top supplier", include_str!("../queries/tpch/q15.sql")),
+    tpch("q16", "parts/supplier relationship", include_str!("../queries/tpch/q16.sql")),
+    tpch("q17", "small-quantity-order revenue", include_str!("../queries/tpch/q17.sql")),
+    tpch("q18", "large volume customer", include_str!("../queries/tpch/q18.sql")),
+    tpch("q19", "discounted revenue", include_str!("../queries/tpch/q19.sql")),
+    tpch("q20", "potential part promotion", include_str!("../queries/tpch/q20.sql")),
+    tpch("q21", "suppliers who kept orders waiting", include_str!("../queries/tpch/q21.sql")),
+    tpch("q22", "global sales opportunity", include_str!("../queries/tpch/q22.sql")),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_query_has_a_name_of_its_own_and_one_statement() {
+        let mut names: Vec<_> = ALL.iter().map(|query| query.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+        assert_eq!(ALL.iter().filter(|query| query.set == Set::Tpch).count(), 22);
+        assert!(ALL.iter().all(|query| !query.sql(1.0).contains(';')));
+    }
+
+    #[test]
+    fn the_share_of_stock_goes_by_the_scale() {
+        let q11 = ALL.iter().find(|query| query.name == "q11").expect("it is one of the 22");
+        assert!(q11.sql(1.0).contains("* 0.0001000000"));
+        assert!(q11.sql(0.1).contains("* 0.0010000000"));
+        assert!(q11.sql(10.0).contains("* 0.0000100000"));
+    }
+}

@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use super::forms::is_aggregate;
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ty {
     Int2,
@@ -73,6 +75,20 @@ impl Ty {
     pub fn is_exact(self) -> bool {
         !matches!(self, Ty::Numeric | Ty::Float4 | Ty::Float8 | Ty::Interval | Ty::Jsonb | Ty::Char | Ty::Row)
     }
+
+    /// What is the same for all values that are equal; its type is exact.
+    fn settled(self) -> Option<(&'static str, Ty)> {
+        match self {
+            Ty::Numeric => Some(("trim_scale($0)::text", Ty::Text)),
+            Ty::Float4 => Some(("($0 + 0::float4)::text", Ty::Text)),
+            Ty::Float8 => Some(("($0 + 0::float8)::text", Ty::Text)),
+            Ty::Interval => Some(("interval_hash($0)", Ty::Int4)),
+            Ty::Jsonb => Some(("jsonb_hash($0)", Ty::Int4)),
+            Ty::Char => Some(("$0::text", Ty::Text)),
+            Ty::Row => Some(("$0::text", Ty::Text)),
+            _ => None,
+        }
+    }
 }
 
 pub type Columns = Vec<(String, Ty)>;
@@ -81,6 +97,9 @@ pub type Columns = Vec<(String, Ty)>;
 pub const WHOLE_ROW: &str = "*";
 pub const CTID: &str = "ctid";
 pub const TABLEOID: &str = "tableoid";
+
+/// The column of few quarters and both zeros: sums of them are the same in any order.
+pub const QUARTERS: &str = "q";
 
 /// A relation in sight: its alias and its columns.
 pub type Relation = (String, Columns);
@@ -97,6 +116,7 @@ pub const COLUMNS: &[(&str, Ty)] = &[
     ("nu", Ty::Numeric),
     ("f4", Ty::Float4),
     ("f8", Ty::Float8),
+    (QUARTERS, Ty::Float8),
     ("t", Ty::Text),
     ("c", Ty::Char),
     ("v", Ty::Varchar),
@@ -148,6 +168,31 @@ impl Expr {
 
     pub fn call(form: &'static str, args: Vec<Expr>, ty: Ty) -> Expr {
         Expr::Call { form, args, query: None, ty }
+    }
+
+    /// A table's column whose declared scale or length makes equal values the same text.
+    fn is_declared(&self) -> bool {
+        matches!(self, Expr::Column { name, .. } if ["n0", "n2", "n4", "c"].contains(&name.as_str()))
+    }
+
+    /// Of equal values that are written differently, something that is the same for all.
+    pub fn settled(self) -> Expr {
+        match self.ty().settled() {
+            Some((form, ty)) if !self.is_declared() => Expr::call(form, vec![self], ty),
+            _ => self,
+        }
+    }
+
+    pub fn is_settled(&self) -> bool {
+        self.ty().is_exact() || self.is_declared()
+    }
+
+    /// The aggregates' forms in it, those in subqueries left out.
+    pub fn has_aggregate(&self) -> bool {
+        match self {
+            Expr::Call { form, args, .. } => is_aggregate(form) || args.iter().any(Expr::has_aggregate),
+            _ => false,
+        }
     }
 
     pub fn sql(&self) -> String {
@@ -234,16 +279,39 @@ pub enum Distinct {
     #[default]
     No,
     Rows,
-    /// ON the first output; then the query is ordered.
-    OnFirst,
+    /// ON so many outputs: the first ones of the order.
+    On(usize),
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Grouping {
     #[default]
     Plain,
     Rollup,
     Cube,
+    /// GROUPING SETS: a bit for each of the expressions that a set has.
+    Sets(Vec<u8>),
+}
+
+/// ORDER BY: expressions, then outputs by their places, each with what stands behind it (`desc nulls last`).
+#[derive(Clone, Debug, Default)]
+pub struct Order {
+    pub exprs: Vec<(Expr, &'static str)>,
+    pub places: Vec<(usize, &'static str)>,
+    /// By nothing else. Otherwise the outputs that are not among the places follow, which leaves no choice.
+    pub partial: bool,
+}
+
+impl Order {
+    /// The outputs that it is by, of so many.
+    pub fn places(&self, outputs: usize) -> Vec<(usize, &'static str)> {
+        let mut places: Vec<_> = self.places.iter().copied().filter(|(place, _)| *place < outputs).collect();
+        if !self.partial {
+            let rest = (0..outputs).filter(|place| !self.places.iter().any(|(named, _)| named == place));
+            places.extend(rest.map(|place| (place, "")));
+        }
+        places
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -258,8 +326,7 @@ pub struct Select {
     pub having: Option<Expr>,
     /// UNION and its kin, with the columns of this one.
     pub combined: Option<(&'static str, Box<Select>)>,
-    /// By all outputs.
-    pub ordered: bool,
+    pub order: Option<Order>,
     pub limit: Option<(usize, usize)>,
     /// The limit's last row has its peers with it.
     pub ties: bool,
@@ -335,6 +402,11 @@ impl Tree {
 }
 
 impl Select {
+    /// Does it group, at its top?
+    pub fn groups(&self) -> bool {
+        !self.group.is_empty() || self.having.is_some() || self.outputs.iter().any(|(_, expr)| expr.has_aggregate())
+    }
+
     pub fn columns(&self) -> Columns {
         self.outputs.iter().map(|(name, expr)| (name.clone(), expr.ty())).collect()
     }
@@ -359,10 +431,16 @@ impl Select {
 
     pub fn sql(&self) -> String {
         let mut text = self.with();
-        text += match self.distinct {
-            Distinct::No => "select ",
-            Distinct::Rows => "select distinct ",
-            Distinct::OnFirst => "select distinct on (1) ",
+        let places = self.order.as_ref().map(|order| order.places(self.outputs.len())).unwrap_or_default();
+        text += &match self.distinct {
+            Distinct::No => "select ".into(),
+            Distinct::Rows => "select distinct ".into(),
+            Distinct::On(count) => {
+                // Without an order it is by the first outputs.
+                let first = places.iter().map(|(place, _)| *place).chain(0..self.outputs.len());
+                let on: Vec<_> = first.take(count).map(|place| (place + 1).to_string()).collect();
+                format!("select distinct on ({}) ", on.join(", "))
+            }
         };
         let outputs: Vec<_> = self.outputs.iter().map(|(name, expr)| format!("{} as {name}", expr.sql())).collect();
         text += &outputs.join(", ");
@@ -375,10 +453,17 @@ impl Select {
         }
         if !self.group.is_empty() {
             let group = list(&self.group, ", ");
-            text += &match self.grouping {
+            text += &match &self.grouping {
                 Grouping::Plain => format!(" group by {group}"),
                 Grouping::Rollup => format!(" group by rollup ({group})"),
                 Grouping::Cube => format!(" group by cube ({group})"),
+                Grouping::Sets(sets) => {
+                    let set = |mask: &u8| {
+                        let kept = self.group.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1);
+                        format!("({})", kept.map(|(_, expr)| expr.sql()).collect::<Vec<_>>().join(", "))
+                    };
+                    format!(" group by grouping sets ({})", sets.iter().map(set).collect::<Vec<_>>().join(", "))
+                }
             };
         }
         if let Some(having) = &self.having {
@@ -387,9 +472,12 @@ impl Select {
         if let Some((word, other)) = &self.combined {
             text += &format!(" {word} ({})", other.sql());
         }
-        if self.ordered {
-            let places: Vec<_> = (1..=self.outputs.len()).map(|place| place.to_string()).collect();
-            text += &format!(" order by {}", places.join(", "));
+        if let Some(order) = &self.order {
+            let exprs = order.exprs.iter().map(|(expr, how)| format!("{}{how}", expr.sql()));
+            let keys: Vec<_> = exprs.chain(places.iter().map(|(place, how)| format!("{}{how}", place + 1))).collect();
+            if !keys.is_empty() {
+                text += &format!(" order by {}", keys.join(", "));
+            }
         }
         if let Some((limit, offset)) = self.limit {
             if offset > 0 {
@@ -408,7 +496,8 @@ impl Select {
             other.visit(visit);
         }
         let own = self.outputs.iter_mut().map(|(_, expr)| expr);
-        for expr in own.chain(&mut self.filter).chain(&mut self.group).chain(&mut self.having) {
+        let order = self.order.iter_mut().flat_map(|order| order.exprs.iter_mut().map(|(expr, _)| expr));
+        for expr in own.chain(&mut self.filter).chain(&mut self.group).chain(&mut self.having).chain(order) {
             expr.visit(visit);
         }
     }
@@ -450,7 +539,8 @@ impl Select {
         self.from.iter().for_each(|tree| tree.queries(&mut inner));
         inner.extend(self.combined.iter().map(|(_, other)| (**other).clone()));
         let own = self.outputs.iter().map(|(_, expr)| expr);
-        for expr in own.chain(&self.filter).chain(&self.group).chain(&self.having) {
+        let order = self.order.iter().flat_map(|order| order.exprs.iter().map(|(expr, _)| expr));
+        for expr in own.chain(&self.filter).chain(&self.group).chain(&self.having).chain(order) {
             expr.queries(&mut inner);
         }
         inner
@@ -525,6 +615,38 @@ mod tests {
             "with w0 as (select r9.k as k from few r9), w1 as (select r9.k as k from w0 r9) \
              select null::int4 + r1.k as c0 from w1 r1"
         );
+    }
+
+    #[test]
+    fn an_order_is_total_unless_it_is_partial() {
+        let mut query = Select {
+            outputs: (0..3).map(|i| (format!("c{i}"), k("r1"))).collect(),
+            from: vec![leaf("r1", "few")],
+            order: Some(Order {
+                exprs: vec![(k("r1"), " desc")],
+                places: vec![(2, " nulls first"), (7, "")],
+                partial: false,
+            }),
+            ..Select::default()
+        };
+        assert!(query.sql().ends_with(" order by r1.k desc, 3 nulls first, 1, 2"), "{}", query.sql());
+        query.distinct = Distinct::On(2);
+        assert!(query.sql().starts_with("select distinct on (3, 1) "), "{}", query.sql());
+        if let Some(order) = &mut query.order {
+            order.partial = true;
+        }
+        assert!(query.sql().ends_with(" order by r1.k desc, 3 nulls first"), "{}", query.sql());
+    }
+
+    #[test]
+    fn grouping_sets_name_what_is_left() {
+        let mut query = read("few");
+        query.group = vec![k("r9"), Expr::call("$0 % 7", vec![k("r9")], Ty::Int4)];
+        query.grouping = Grouping::Sets(vec![3, 2, 0]);
+        assert!(query.sql().ends_with(" group by grouping sets ((r9.k, r9.k % 7), (r9.k % 7), ())"), "{}", query.sql());
+        query.group.pop();
+        assert!(query.sql().ends_with(" group by grouping sets ((r9.k), (), ())"), "{}", query.sql());
+        assert!(query.groups());
     }
 
     #[test]

@@ -129,39 +129,196 @@ pub const TESTS: &[Form] = &[
     form("$0", Bool, &[Bool]),
 ];
 
-/// The results depend on no order; sums and averages of floats would.
+/// The results depend on no order of the rows. Sums of floats would: `floor($0 * 4) / 4` of small ones, infinities and
+/// NaN are left of f8, and the column q has nothing else.
 pub const AGGREGATES: &[Form] = &[
     form("count(*)", Int8, &[]),
     form("count($0)", Int8, &[Text]),
+    form("count($0)", Int8, &[Numeric]),
     form("count(distinct $0)", Int8, &[Int4]),
     form("count(distinct $0)", Int8, &[Numeric]),
+    form("count(distinct $0)", Int8, &[Float8]),
+    form("count(distinct $0)", Int8, &[Text]),
+    form("count(distinct $0)", Int8, &[Char]),
+    form("count(distinct $0)", Int8, &[Interval]),
+    form("count(distinct ($0, $1))", Int8, &[Int4, Text]),
     form("sum($0)", Int8, &[Int4]),
     form("sum($0)", Int8, &[Int2]),
     form("sum($0)", Numeric, &[Int8]),
     form("sum($0)", Numeric, &[Numeric]),
+    form("sum($0 * $1)", Numeric, &[Numeric, Numeric]),
+    form("sum($0 * (1 - $1))", Numeric, &[Numeric, Numeric]),
+    form("sum($0)", Interval, &[Interval]),
+    form("sum(distinct $0)", Int8, &[Int4]),
+    form("sum(distinct $0)", Numeric, &[Int8]),
+    form(
+        "sum(case when $0 between -1000 and 1000 then floor($0 * 4) / 4 when $0 = 'NaN' or abs($0) = 'Infinity' then $0 end)",
+        Float8,
+        &[Float8],
+    ),
+    form("sum(case when $0 > $1 then 1 else 0 end)", Int8, &[Int4, Int4]),
     form("avg($0)", Numeric, &[Int4]),
+    form("avg($0)", Numeric, &[Int2]),
+    form("avg($0)", Numeric, &[Int8]),
     form("avg($0)", Numeric, &[Numeric]),
+    form("avg($0)", Interval, &[Interval]),
+    form("avg(distinct $0)", Numeric, &[Int4]),
+    form("min($0)", Int2, &[Int2]),
     form("min($0)", Int4, &[Int4]),
+    form("max($0)", Int4, &[Int4]),
+    form("min($0)", Int8, &[Int8]),
     form("max($0)", Int8, &[Int8]),
+    form("min($0)", Numeric, &[Numeric]),
+    form("max($0)", Numeric, &[Numeric]),
+    form("min($0)", Float4, &[Float4]),
+    form("max($0)", Float4, &[Float4]),
+    form("min($0)", Float8, &[Float8]),
+    form("max($0)", Float8, &[Float8]),
     form("min($0)", Text, &[Text]),
+    form("max($0)", Text, &[Text]),
+    form("max($0)", Text, &[Varchar]),
+    form("min($0)", Char, &[Char]),
+    form("min($0)", Date, &[Date]),
     form("max($0)", Date, &[Date]),
     form("min($0)", Timestamp, &[Timestamp]),
+    form("max($0)", Timestamptz, &[Timestamptz]),
+    form("max($0)", Interval, &[Interval]),
+    form("min($0)", Time, &[Time]),
     form("max($0)", Mood, &[Mood]),
+    form("max($0)", Ints, &[Ints]),
     form("bool_and($0)", Bool, &[Bool]),
+    form("bool_or($0)", Bool, &[Bool]),
+    form("every($0)", Bool, &[Bool]),
+    form("bit_and($0)", Int4, &[Int4]),
+    form("bit_or($0)", Int8, &[Int8]),
+    form("bit_xor($0)", Int2, &[Int2]),
     form("string_agg($0, ',' order by $0)", Text, &[Text]),
-    form("count(*) filter (where $0 > 5)", Int8, &[Int4]),
+    form("string_agg($0, ',' order by $1 desc nulls last, $0)", Text, &[Text, Int4]),
+    form("string_agg(distinct $0, '/')", Text, &[Text]),
+    form("array_agg($0 order by $0)", Ints, &[Int4]),
+    form("array_agg(distinct $0)", Ints, &[Int4]),
+    form("array_agg($0 order by $1 nulls first, $0 desc)::text", Text, &[Date, Int4]),
+    form("jsonb_agg($0 order by $0)::text", Text, &[Int8]),
+    form("percentile_disc(0.3) within group (order by $0)", Date, &[Date]),
+    form("percentile_disc(0.75) within group (order by $0 desc)", Int4, &[Int4]),
+    form("mode() within group (order by $0)", Text, &[Text]),
+    form("rank(5) within group (order by $0)", Int8, &[Int4]),
+    form("top($0)", Text, &[Text]),
+    form("chain($0)", Int4, &[Int4]),
 ];
+
+/// Of columns of quarters; rounded where the order of the rows could change the last bits.
+pub const QUARTER_AGGREGATES: &[Form] = &[
+    form("sum($0)", Float8, &[Float8]),
+    form("sum($0::float4)", Float4, &[Float8]),
+    form("sum(distinct $0)", Float8, &[Float8]),
+    form("avg($0)", Float8, &[Float8]),
+    form("avg($0::float4)", Float8, &[Float8]),
+    form("sum($0 * $1)", Float8, &[Float8, Float8]),
+    form("stddev($0)::float4", Float4, &[Float8]),
+    form("stddev_pop($0)::float4", Float4, &[Float8]),
+    form("variance($0)::float4", Float4, &[Float8]),
+    form("var_pop($0)::float4", Float4, &[Float8]),
+    form("round(corr($0, $1)::numeric, 9)", Numeric, &[Float8, Float8]),
+    form("round(covar_samp($0, $1)::numeric, 9)", Numeric, &[Float8, Float8]),
+    form("round(regr_slope($0, $1)::numeric, 9)", Numeric, &[Float8, Float8]),
+    form("regr_count($0, $1)", Int8, &[Float8, Float8]),
+    form("round(regr_avgx($0, $1)::numeric, 9)", Numeric, &[Float8, Float8]),
+    form("percentile_cont(0.5) within group (order by $0)", Float8, &[Float8]),
+];
+
+/// Of aggregates and keys. None of these raises.
+pub const OVER_AGGREGATES: &[Form] = &[
+    form("($0 / nullif($1, 0))", Numeric, &[Numeric, Int8]),
+    form("round($0, 2)", Numeric, &[Numeric]),
+    form("($0 + $1)", Numeric, &[Numeric, Numeric]),
+    form("(100.00 * $0 / nullif($1, 0))", Numeric, &[Int8, Numeric]),
+    form("($0 * 2.5)::float8", Float8, &[Float8]),
+    form("($0 / nullif($1, 0))", Float8, &[Float8, Int8]),
+    form("coalesce($0, 0)", Int8, &[Int8]),
+    form("($0 % 1000 - $1 % 1000)", Int8, &[Int8, Int8]),
+    form("case when $0 > 3 then $1 end", Text, &[Int8, Text]),
+    form("($0 || '/' || $1)", Text, &[Text, Int8]),
+    form("upper($0)", Text, &[Text]),
+    form("greatest($0, $1)", Date, &[Date, Date]),
+    form("($0 > $1)", Bool, &[Int8, Int4]),
+    form("date_trunc('month', $0)", Timestamp, &[Timestamp]),
+];
+
+pub const HAVING: &[Form] = &[
+    form("$0 > 1", Bool, &[Int8]),
+    form("$0 <= $1", Bool, &[Int8, Int8]),
+    form("$0 > 10", Bool, &[Numeric]),
+    form("$0 is not null", Bool, &[Text]),
+    form("$0 < 'm'", Bool, &[Text]),
+    form("$0 between date '2000-01-01' and date '2020-02-01'", Bool, &[Date]),
+    form("$0 is not true", Bool, &[Bool]),
+    form("($0 >= 0 or $1 < 3)", Bool, &[Float8, Int8]),
+];
+
+/// Of a subquery's column and an outer one.
+pub const CORRELATED_AGGREGATES: &[Form] = &[
+    form("count(case when $0 < $1 then 1 end)", Int8, &[Int4, Int4]),
+    form("max($0 || $1)", Text, &[Text, Text]),
+    form("sum($0::numeric - $1)", Numeric, &[Int4, Int8]),
+];
+
+/// Is this the form of an aggregate?
+pub fn is_aggregate(text: &str) -> bool {
+    AGGREGATES.iter().chain(QUARTER_AGGREGATES).chain(CORRELATED_AGGREGATES).any(|form| form.text == text)
+}
 
 /// Their values depend on no order among peers.
 pub const WINDOWS: &[Form] = &[
     form("count(*) over (partition by $0)", Int8, &[Int4]),
     form("sum($0) over (partition by $1 order by $2)", Int8, &[Int4, Text, Date]),
+    form("sum($0) over (partition by $1)", Numeric, &[Numeric, Char]),
+    form("avg($0) over (order by $1 desc nulls last)", Numeric, &[Int4, Date]),
     form("max($0) over (order by $1)", Text, &[Text, Int4]),
     form("rank() over (partition by $0 order by $1 desc)", Int8, &[Int4, Timestamp]),
     form("dense_rank() over (order by $0, $1)", Int8, &[Text, Int4]),
+    form("dense_rank() over (partition by $0 order by $1)", Int8, &[Numeric, Float8]),
+    form("percent_rank() over (order by $0)", Float8, &[Int4]),
+    form("cume_dist() over (partition by $1 order by $0 desc)", Float8, &[Int4, Mood]),
     form("min($0) over (partition by $1 order by $0 groups between 1 preceding and current row)", Int4, &[Int4, Text]),
     form("first_value($0) over (partition by $1 order by $0 nulls first)", Date, &[Date, Int4]),
+    form(
+        "last_value($0) over (partition by $1 order by $0 range between current row and unbounded following)",
+        Date,
+        &[Date, Int4],
+    ),
     form("count($0) over (order by $1 range between 3 preceding and current row)", Int8, &[Text, Int4]),
+    form("sum($0) over (order by $1 range between 2 preceding and 1 following)", Int8, &[Int4, Int8]),
+    form("count(*) filter (where $0 > 5) over (partition by $1)", Int8, &[Int4, Bool]),
+];
+
+/// Of three columns which are the whole SELECT list besides. All three are in PARTITION BY and ORDER BY where rows are
+/// counted: then rows that tie are the same row, and it is no matter which comes first. Without a type: the first's.
+pub const ROW_WINDOWS: &[(&str, Option<Ty>)] = &[
+    ("row_number() over (order by $0, $1, $2)", Some(Int8)),
+    ("row_number() over (partition by $1 order by $0 desc, $2)", Some(Int8)),
+    ("rank() over (partition by $0 order by $1 nulls first)", Some(Int8)),
+    ("ntile(3) over (order by $2 desc nulls last, $1, $0)", Some(Int4)),
+    ("lag($0) over (partition by $1 order by $0, $2 desc)", None),
+    ("lead($0, 2) over (order by $1 nulls first, $0, $2)", None),
+    ("lag($0, 1, $0) over (partition by $1, $2 order by $0)", None),
+    ("first_value($0) over (partition by $1 order by $2, $0)", None),
+    (
+        "nth_value($0, 2) over (partition by $2 order by $0, $1 rows between unbounded preceding and unbounded following)",
+        None,
+    ),
+    ("last_value($0) over (order by $2, $0, $1 rows between current row and 3 following)", None),
+    ("count($0) over (order by $0, $1, $2 rows between 2 preceding and current row)", Some(Int8)),
+    ("count($0) over (order by $1, $2, $0 groups between 1 preceding and 1 following exclude current row)", Some(Int8)),
+];
+
+/// Over groups: of aggregates.
+pub const GROUP_WINDOWS: &[Form] = &[
+    form("sum($0) over ()", Numeric, &[Int8]),
+    form("rank() over (order by $0 desc)", Int8, &[Int8]),
+    form("sum($0) over (order by $0)", Numeric, &[Int8]),
+    form("max($0) over (order by $1)", Int8, &[Int8, Int8]),
+    form("(100 * $0 / nullif(sum($0) over (), 0))", Numeric, &[Int8]),
 ];
 
 /// Functions in FROM, with their columns.
@@ -198,6 +355,12 @@ pub const WRITTEN: &[(&str, &[Ty])] = &[
     ("(select k, (select min(d) from few where few.k = mid.k) from mid)", &[Int4, Date]),
     ("(select k, generate_series(1, i2 & 3) from few)", &[Int4, Int4]),
     ("(select k, array_agg(i4 order by i4), max(e) from mid group by k)", &[Int4, Ints, Mood]),
+    (
+        "(select b, sum(n2), avg(i4), count(distinct t), max(d) from many group by b)",
+        &[Bool, Numeric, Numeric, Int8, Date],
+    ),
+    ("(select k, t, row_number() over (partition by k order by t, i4, d, ctid) from mid)", &[Int4, Text, Int8]),
+    ("(select distinct on (k) k, t, d from few order by k, t, d nulls first)", &[Int4, Text, Date]),
     ("(select 5 as c0, 'a'::text as c1)", &[Int4, Text]),
 ];
 
@@ -212,6 +375,7 @@ const ALL: &[Ty] = &[
     Numeric,
     Numeric,
     Float4,
+    Float8,
     Float8,
     Text,
     Char,

@@ -1,7 +1,7 @@
 //! Random join queries over the tables of schema.sql. What can raise (overflow, division by zero) is rare, so that
 //! most queries have rows to compare.
 
-use super::ast::{COLUMNS, Cte, Distinct, Expr, Grouping, JoinKind, Relation, Select, Source, Tree, Ty};
+use super::ast::{Cte, Distinct, Expr, Grouping, JoinKind, Relation, Select, Source, Tree, Ty};
 use super::forms;
 use super::rng::Rng;
 
@@ -30,7 +30,9 @@ pub fn query(rng: &mut Rng) -> Select {
         }
     }
     let mut query = generator.select(&[], 0);
-    if !plain && generator.rng.percent(8) {
+    if query.distinct == Distinct::Rows && !query.outputs.iter().all(|(_, expr)| expr.is_settled()) {
+        query = generator.settled_above(query);
+    } else if !plain && generator.rng.percent(8) {
         generator.combine(&mut query);
     }
     query.ctes = ctes;
@@ -47,7 +49,7 @@ impl Generator<'_> {
     /// A SELECT that may refer to `outer`; depth 0 is the top.
     pub(super) fn select(&mut self, outer: &[Relation], depth: usize) -> Select {
         let count = match depth {
-            0 => self.rng.weighted(&[(3, 1), (40, 2), (30, 3), (15, 4), (8, 5), (4, 6)]),
+            0 => self.rng.weighted(&[(9, 1), (38, 2), (27, 3), (15, 4), (8, 5), (4, 6)]),
             1 => self.rng.weighted(&[(60, 1), (30, 2), (10, 3)]),
             _ => 1,
         };
@@ -95,26 +97,36 @@ impl Generator<'_> {
     /// UNION or its kin with a second query. Not of columns with a declared precision or length: where one side is known
     /// to be empty, it depends on PostgreSQL's plan whether the result keeps the other side's.
     fn combine(&mut self, query: &mut Select) {
-        let declared = |ty: Ty| matches!(ty, Ty::Numeric | Ty::Char | Ty::Varchar);
-        if query.outputs.iter().any(|(_, expr)| declared(expr.ty())) {
+        let declared = |expr: &Expr| matches!(expr.ty(), Ty::Numeric | Ty::Char | Ty::Varchar) && !expr.has_aggregate();
+        if query.outputs.iter().any(|(_, expr)| declared(expr)) {
             return;
         }
         let mut other = self.select(&[], 0);
+        let grouped = other.groups() && self.rng.percent(60);
         let mut own = Vec::new();
         other.from.iter().for_each(|tree| tree.relations(&mut own));
-        other.group.clear();
-        other.having = None;
         other.distinct = Distinct::No;
-        (other.ordered, other.limit, other.ties) = (false, None, false);
-        other.outputs = query.columns().into_iter().map(|(name, ty)| (name, self.value(ty, &own, 1))).collect();
+        (other.order, other.limit, other.ties) = (None, None, false);
+        if !grouped {
+            (other.group, other.grouping, other.having) = (Vec::new(), Grouping::Plain, None);
+        }
+        let mut column = |ty| match if grouped { self.aggregate_of(ty, &own) } else { Some(self.value(ty, &own, 1)) } {
+            Some(value) => value,
+            None => self.literal(ty),
+        };
+        other.outputs = query.columns().into_iter().map(|(name, ty)| (name, column(ty))).collect();
         // Of equal values that are written differently, a UNION may keep any.
         let words: &[&str] = if query.outputs.iter().all(|(_, expr)| expr.ty().is_exact()) {
             &["union", "union all", "union all", "except", "except all", "intersect"]
         } else {
             &["union all"]
         };
-        if query.distinct == Distinct::OnFirst {
+        if matches!(query.distinct, Distinct::On(_)) {
             query.distinct = Distinct::No; // its order would come after the union
+        }
+        if let Some(order) = &mut query.order {
+            order.exprs.clear(); // a union is ordered by its columns alone
+            order.partial &= !order.places.is_empty();
         }
         query.combined = Some((*self.rng.pick(words), Box::new(other)));
     }
@@ -130,84 +142,6 @@ impl Generator<'_> {
         query
     }
 
-    // ---- SELECT list, grouping, order ----
-
-    fn outputs(&mut self, query: &mut Select, own: &[Relation], depth: usize) {
-        let count = 1 + self.rng.below(if depth == 0 { 5 } else { 3 });
-        let grouped = self.rng.percent(if depth == 0 { 25 } else { 20 });
-        let mut exprs = Vec::new();
-        if grouped {
-            for _ in 0..self.rng.weighted(&[(30, 0), (50, 1), (20, 2)]) {
-                query.group.extend(self.exact_column(own));
-            }
-            exprs.extend(query.group.iter().cloned());
-            for _ in 0..count {
-                exprs.push(self.aggregate(own));
-            }
-            if !self.plain && !query.group.is_empty() && self.rng.percent(8) {
-                query.grouping = *self.rng.pick(&[Grouping::Rollup, Grouping::Cube]);
-            }
-            if self.rng.percent(20) {
-                query.having = Some(Expr::call("count(*) > 1", Vec::new(), Ty::Bool));
-            }
-        } else {
-            for _ in 0..count {
-                exprs.extend(if self.rng.percent(65) {
-                    self.any_column(own)
-                } else {
-                    let ty = self.rng.pick(COLUMNS).1;
-                    Some(self.value(ty, own, 2))
-                });
-            }
-            if !self.plain && depth < 2 && self.rng.percent(9) {
-                exprs.push(self.scalar_subquery(own, depth + 1));
-            }
-            if !self.plain && self.rng.percent(5) {
-                exprs.push(self.of_row(own));
-            }
-            if !self.plain && self.rng.percent(6) {
-                exprs.extend(self.window(own));
-            }
-            if self.rng.percent(8) && exprs.iter().all(|expr| expr.ty().is_exact()) {
-                query.distinct = Distinct::Rows;
-            }
-        }
-        if exprs.is_empty() {
-            exprs.push(Expr::literal("1", Ty::Int4));
-        }
-        let exact = exprs.iter().all(|expr| expr.ty().is_exact());
-        if exact && !grouped && query.distinct == Distinct::No && self.rng.percent(5) {
-            query.distinct = Distinct::OnFirst;
-            query.ordered = true;
-        } else if exact && self.rng.percent(if depth == 0 { 15 } else { 20 }) {
-            query.ordered = true;
-            if self.rng.percent(70) {
-                query.limit = Some((self.rng.below(30), if self.rng.percent(20) { self.rng.below(5) } else { 0 }));
-                query.ties = !self.plain && self.rng.percent(15);
-            }
-        }
-        query.outputs = exprs.into_iter().enumerate().map(|(i, expr)| (format!("c{i}"), expr)).collect();
-    }
-
-    fn window(&mut self, own: &[Relation]) -> Option<Expr> {
-        let window = self.rng.pick(forms::WINDOWS);
-        let args: Option<Vec<Expr>> = window.args.iter().map(|ty| self.column(own, *ty)).collect();
-        Some(Expr::call(window.text, args?, window.gives))
-    }
-
-    fn aggregate(&mut self, own: &[Relation]) -> Expr {
-        for _ in 0..10 {
-            let aggregate = self.rng.pick(forms::AGGREGATES);
-            if aggregate.args.is_empty() {
-                return Expr::call(aggregate.text, Vec::new(), aggregate.gives);
-            }
-            if let Some(arg) = self.column(own, aggregate.args[0]) {
-                return Expr::call(aggregate.text, vec![arg], aggregate.gives);
-            }
-        }
-        Expr::call("count(*)", Vec::new(), Ty::Int8)
-    }
-
     // ---- subqueries in expressions ----
 
     fn subquery_test(&mut self, own: &[Relation], depth: usize) -> Expr {
@@ -216,8 +150,7 @@ impl Generator<'_> {
             4 => {
                 let mut query = self.correlated(own, depth);
                 query.outputs.truncate(1);
-                query.ordered = false;
-                query.limit = None;
+                (query.order, query.limit, query.ties) = (None, None, false);
                 let ty = query.outputs[0].1.ty();
                 let arg = self.column(own, ty).unwrap_or_else(|| self.literal(ty));
                 with(*self.rng.pick::<&'static str>(forms::QUERY_TESTS), vec![arg], query)
@@ -246,6 +179,9 @@ impl Generator<'_> {
                 let mut query =
                     if self.rng.percent(80) { self.select(&[], depth) } else { self.correlated(own, depth) };
                 query.outputs.truncate(1);
+                if query.ties {
+                    (query.order, query.limit, query.ties) = (None, None, false); // it may be by what is gone
+                }
                 let ty = query.outputs[0].1.ty();
                 let arg = self.column(own, ty).unwrap_or_else(|| self.literal(ty));
                 with(if choice == 2 { "$0 in ($q)" } else { "$0 not in ($q)" }, vec![arg], query)
@@ -253,17 +189,15 @@ impl Generator<'_> {
         }
     }
 
-    fn scalar_subquery(&mut self, own: &[Relation], depth: usize) -> Expr {
+    pub(super) fn scalar_subquery(&mut self, own: &[Relation], depth: usize) -> Expr {
         let mut query = if self.rng.percent(60) { self.correlated(own, depth) } else { self.select(&[], depth) };
-        query.group.clear();
-        query.having = None;
+        (query.group, query.grouping, query.having) = (Vec::new(), Grouping::Plain, None);
         query.distinct = Distinct::No;
-        query.limit = None;
-        query.grouping = Grouping::Plain;
-        query.ordered = false;
+        (query.order, query.limit, query.ties) = (None, None, false);
         let mut inner = Vec::new();
         query.from.iter().for_each(|tree| tree.relations(&mut inner));
-        let aggregate = self.aggregate(&inner);
+        let correlated = if self.rng.percent(15) { self.correlated_aggregate(&inner, own) } else { None };
+        let aggregate = correlated.unwrap_or_else(|| self.aggregate(&inner));
         let ty = aggregate.ty();
         query.outputs = vec![("c0".into(), aggregate)];
         Expr::Call { form: "($q)", args: Vec::new(), query: Some(Box::new(query)), ty }

@@ -11,6 +11,7 @@ mod expressions;
 mod forms;
 mod generate;
 mod order;
+mod outputs;
 mod reduce;
 mod relations;
 mod rng;
@@ -23,7 +24,8 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use ast::{Distinct, Expr, Select, Ty};
+use crate::plan;
+use ast::{Expr, Select, Ty};
 use rng::Rng;
 use server::{Server, Verdict};
 use tally::Tally;
@@ -69,6 +71,8 @@ struct Run {
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Way {
     Verify,
+    /// As it is, for the order of its rows, which joinscan.verify does not look at.
+    Plain,
     Prepared,
     Cursor,
 }
@@ -186,10 +190,14 @@ impl Run {
         }
         let (verdict, verified) = self.server.verify(&sql, &case.settings)?;
         self.tally.count(&verdict, &verified);
+        let lines = self.server.plan(&sql, &case.settings)?;
+        self.tally.count_plan(case.query.groups(), plan::besides_joinscan(&lines).as_ref());
         let runs = matches!(verdict, Verdict::Equal { error: None });
         let mut mismatch = self.judge(&case, verdict)?;
         if runs && mismatch.is_none() {
-            case.way = rng.weighted(&[(80, Way::Verify), (10, Way::Prepared), (10, Way::Cursor)]);
+            let plain = if case.query.order.is_some() { 60 } else { 0 };
+            case.way =
+                rng.weighted(&[(80 - plain, Way::Verify), (plain, Way::Plain), (10, Way::Prepared), (10, Way::Cursor)]);
             mismatch = self.otherwise(&case)?;
         }
         if let Some(mismatch) = mismatch {
@@ -228,10 +236,11 @@ impl Run {
         Ok(self.server.outcome(&case.settings, &count)?.is_err_and(|state| state == "57014" || state == "lost"))
     }
 
-    /// The same query as a prepared statement with a generic plan, or through a cursor.
+    /// The same query by itself, as a prepared statement with a generic plan, or through a cursor.
     fn otherwise(&mut self, case: &Case) -> io::Result<Option<Mismatch>> {
         let statements = match case.way {
             Way::Verify => return Ok(None),
+            Way::Plain => format!("{};", case.query.sql()),
             Way::Prepared => prepared(&case.query),
             Way::Cursor => format!(
                 "begin; declare c cursor for {};\nfetch 3 from c; fetch 7 from c; fetch all from c; close c; commit;",
@@ -241,11 +250,8 @@ impl Run {
         let engine = |on: bool| format!("set joinscan.enabled = {on}; set joinscan.min_cost = 0;\n{statements}");
         let mut off = self.server.outcome(&case.settings, &engine(false))?;
         let mut on = self.server.outcome(&case.settings, &engine(true))?;
-        // ORDER BY has all columns, so that it leaves no choice; joinscan.verify looks at no order.
-        if !case.query.ordered || case.query.distinct == Distinct::OnFirst {
-            for rows in [&mut off, &mut on].into_iter().flatten() {
-                rows.sort_unstable();
-            }
+        for rows in [&mut off, &mut on].into_iter().flatten() {
+            determined(&case.query, rows);
         }
         self.server.ask("rollback; deallocate all;")?;
         self.tally.otherwise += 1;
@@ -404,21 +410,46 @@ impl Run {
     }
 }
 
+/// Leaves of the rows' order what ORDER BY decides: all of it; or the order of the leading columns it is by, whose rows
+/// come first, and then all rows as a set; or nothing.
+fn determined(query: &Select, rows: &mut Vec<String>) {
+    let settled = |place: &usize| query.outputs.get(*place).is_some_and(|(_, expr)| expr.is_settled());
+    let all = (0..query.outputs.len()).all(|place| settled(&place));
+    let mut keys = Vec::new();
+    if let Some(order) = &query.order {
+        if !order.partial && all {
+            return;
+        }
+        if order.exprs.is_empty() {
+            let places = order.places(query.outputs.len());
+            keys = places.into_iter().map(|(place, _)| place).take_while(settled).collect();
+        }
+    }
+    let key = |row: &String| {
+        let fields: Vec<&str> = row.split(server::SEPARATOR).collect();
+        keys.iter().map(|place| fields.get(*place).copied().unwrap_or_default()).collect::<Vec<_>>().join("|")
+    };
+    let ordered: Vec<String> = if keys.is_empty() { Vec::new() } else { rows.iter().map(key).collect() };
+    rows.sort_unstable();
+    rows.splice(0..0, ordered);
+}
+
 fn statements(settings: &[String]) -> String {
     settings.iter().map(|setting| format!("set {setting}; ")).collect()
 }
 
-/// The first integer of the query becomes a parameter; three executions with two values of it.
+/// The first integer of the query becomes a parameter, wherever it stands: an expression of the SELECT list may be one of
+/// GROUP BY. Three executions with two values of it.
 fn prepared(query: &Select) -> String {
     let mut query = query.clone();
-    let mut value = None;
+    let mut value: Option<String> = None;
     query.visit(&mut |expr| {
         if let Expr::Literal { sql, ty: Ty::Int4 } = expr
-            && value.is_none()
             && sql.ends_with("::int4")
             && !sql.starts_with("null")
+            && value.get_or_insert_with(|| sql.clone()) == sql
         {
-            value = Some(std::mem::replace(sql, "$1".into()));
+            *sql = "$1".into();
         }
     });
     let (types, values) = match &value {
@@ -427,4 +458,34 @@ fn prepared(query: &Select) -> String {
     };
     let runs: String = values.iter().map(|values| format!(" execute q{values};")).collect();
     format!("set plan_cache_mode = force_generic_plan; prepare q{types} as {};\n{runs} deallocate q;", query.sql())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ast::Order;
+    use super::*;
+
+    #[test]
+    fn rows_keep_the_order_that_the_query_decides() {
+        let column = |ty| Expr::literal("x", ty);
+        let mut query = Select {
+            outputs: vec![("c0".into(), column(Ty::Int4)), ("c1".into(), column(Ty::Text))],
+            order: Some(Order { places: vec![(1, " desc")], ..Order::default() }),
+            ..Select::default()
+        };
+        let after = |query: &Select| {
+            let mut rows = vec!["2\x1fb".to_string(), "3\x1fa".into(), "1\x1fa".into()];
+            determined(query, &mut rows);
+            rows.join(" ").replace('\x1f', "|")
+        };
+        assert_eq!(after(&query), "2|b 3|a 1|a");
+        query.order = Some(Order { places: vec![(1, " desc")], partial: true, ..Order::default() });
+        assert_eq!(after(&query), "b a a 1|a 2|b 3|a");
+        query.order = None;
+        assert_eq!(after(&query), "1|a 2|b 3|a");
+        // A total order of outputs that may be written in several ways decides no more than the keys before those.
+        query.outputs[0].1 = column(Ty::Numeric);
+        query.order = Some(Order { places: vec![(1, ""), (0, "")], ..Order::default() });
+        assert_eq!(after(&query), "b a a 1|a 2|b 3|a");
+    }
 }

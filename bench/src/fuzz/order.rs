@@ -35,7 +35,8 @@ pub fn alone(query: &Select) -> Vec<String> {
             split(tree, &mut leaves, &mut exprs);
         }
         let outputs = select.outputs.iter().map(|(_, expr)| expr);
-        for expr in outputs.chain(&select.filter).chain(&select.group) {
+        let order = select.order.iter().flat_map(|order| order.exprs.iter().map(|(expr, _)| expr));
+        for expr in outputs.chain(&select.filter).chain(&select.group).chain(&select.having).chain(order) {
             conjuncts(expr, &mut exprs);
         }
     }
@@ -60,9 +61,11 @@ fn split<'a>(tree: &'a Tree, leaves: &mut HashMap<&'a str, &'a Tree>, exprs: &mu
     }
 }
 
-/// PostgreSQL takes the parts of an AND, and of a NOT over OR, as conditions of their own.
+/// PostgreSQL takes the parts of an AND, and of a NOT over OR, as conditions of their own. Of aggregates it is what
+/// they are computed from.
 fn conjuncts(expr: &Expr, into: &mut Vec<Expr>) {
     match expr {
+        Expr::Call { args, .. } if expr.has_aggregate() => args.iter().for_each(|arg| conjuncts(arg, into)),
         Expr::Call { form: "($0 and $1)", args, .. } => args.iter().for_each(|arg| conjuncts(arg, into)),
         Expr::Call { form: "(not $0)", args, .. } => match &args[0] {
             Expr::Call { form: "($0 or $1)", args, .. } => args.iter().for_each(|arg| conjuncts(arg, into)),

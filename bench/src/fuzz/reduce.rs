@@ -1,6 +1,6 @@
 //! Smaller forms of a query: each with one thing taken out. The caller keeps one that still fails, and asks again.
 
-use super::ast::{Distinct, Expr, Grouping, JoinKind, Select, Source, Tree};
+use super::ast::{Distinct, Expr, Grouping, JoinKind, Order, Select, Source, Tree};
 
 /// Larger cuts first. Some of the forms are no valid query: those fail on neither side, and nobody keeps them.
 pub fn smaller(query: &Select) -> Vec<Select> {
@@ -61,16 +61,36 @@ fn selects(query: &Select) -> Vec<Select> {
     for filter in conditions(&query.filter) {
         forms.push(with(&|form| form.filter = filter.clone()));
     }
+    // Without the rest of the order a limit would be free to choose.
     if query.limit.is_some() {
-        forms.push(with(&|form| form.limit = None));
-    } else if query.ordered {
-        forms.push(with(&|form| form.ordered = false));
+        forms.push(with(&|form| (form.limit, form.ties) = (None, false)));
+    } else if query.order.is_some() && !matches!(query.distinct, Distinct::On(_)) {
+        forms.push(with(&|form| form.order = None));
+    }
+    if let Some(order) = &query.order {
+        let changed = |exprs, places| Some(Order { exprs, places, partial: order.partial });
+        for i in 0..order.exprs.len() {
+            forms.push(with(&|form| form.order = changed(without(&order.exprs, i), order.places.clone())));
+            for smaller in exprs(&order.exprs[i].0) {
+                let mut keys = order.exprs.clone();
+                keys[i].0 = smaller;
+                forms.push(with(&|form| form.order = changed(keys.clone(), order.places.clone())));
+            }
+        }
+        for i in 0..order.places.len() {
+            forms.push(with(&|form| form.order = changed(order.exprs.clone(), without(&order.places, i))));
+        }
     }
     if query.distinct != Distinct::No {
         forms.push(with(&|form| form.distinct = Distinct::No));
     }
     if query.grouping != Grouping::Plain {
         forms.push(with(&|form| form.grouping = Grouping::Plain));
+    }
+    if let Grouping::Sets(sets) = &query.grouping {
+        for i in 0..sets.len() {
+            forms.push(with(&|form| form.grouping = Grouping::Sets(without(sets, i))));
+        }
     }
     if let Some((word, other)) = &query.combined {
         forms.push(with(&|form| form.combined = None));

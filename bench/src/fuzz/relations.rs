@@ -14,7 +14,7 @@ const TABLES: &[(usize, &str)] = &[
     (6, "many"),
     (6, "never_null"),
     (5, "skewed"),
-    (5, "keyed"),
+    (5, KEYED),
     (6, "parted"),
     (4, "parted_too"),
     (3, "hashed"),
@@ -34,7 +34,7 @@ const PLAIN_TABLES: &[(usize, &str)] = &[
     (7, "many"),
     (6, "never_null"),
     (6, "skewed"),
-    (6, "keyed"),
+    (6, KEYED),
     (2, "altered"),
     (2, "toasted"),
 ];
@@ -43,6 +43,17 @@ const PLAIN_TABLES: &[(usize, &str)] = &[
 fn listed((sql, types): &(&str, &[Ty])) -> Source {
     let columns = types.iter().enumerate().map(|(i, ty)| (format!("c{i}"), *ty)).collect();
     Source::Named { sql: sql.to_string(), columns, rename: true }
+}
+
+/// The table that has a primary key, and the column that is it.
+pub const KEYED: &str = "keyed";
+pub const PRIMARY_KEY: &str = "id";
+
+fn with_key(table: &str, mut columns: Columns) -> Columns {
+    if table == KEYED {
+        columns.push((PRIMARY_KEY.into(), Ty::Int4));
+    }
+    columns
 }
 
 /// The columns of one name and type; not those whose types have no equality that joins well.
@@ -73,7 +84,7 @@ impl Generator<'_> {
         if self.plain {
             let sql = self.rng.weighted(PLAIN_TABLES).to_string();
             let columns = COLUMNS.iter().filter(|(name, ty)| ty.is_common() && *name != "nu");
-            let columns = columns.map(|(name, ty)| (name.to_string(), *ty)).collect();
+            let columns = with_key(&sql, columns.map(|(name, ty)| (name.to_string(), *ty)).collect());
             return Tree::Leaf { alias, source: Source::Named { sql, columns, rename: false } };
         }
         let source = match self.rng.below(100) {
@@ -87,7 +98,7 @@ impl Generator<'_> {
                 if !["seen", "barred"].contains(&sql.as_str()) {
                     self.tables.push(alias.clone()); // views have no system columns
                 }
-                let columns = COLUMNS.iter().map(|(name, ty)| (name.to_string(), *ty)).collect();
+                let columns = with_key(&sql, COLUMNS.iter().map(|(name, ty)| (name.to_string(), *ty)).collect());
                 Source::Named { sql, columns, rename: false }
             }
         };

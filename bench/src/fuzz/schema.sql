@@ -13,7 +13,7 @@ create function h(i int, col int) returns int language sql immutable as
 
 create table empty (
     k int, i2 int2, i4 int4, i8 int8, n0 numeric(10), n2 numeric(12, 2), n4 numeric(18, 4), nu numeric, f4 float4, f8 float8,
-    t text, c char(8), v varchar(20), d date, ts timestamp, tz timestamptz, iv interval, tm time, b bool, u uuid, ba bytea,
+    q float8, t text, c char(8), v varchar(20), d date, ts timestamp, tz timestamptz, iv interval, tm time, b bool, u uuid, ba bytea,
     j jsonb, a int[], e mood, dm posint, p pair);
 
 -- n rows; a value is NULL in `nulls` of 100 cases
@@ -36,6 +36,7 @@ declare
         '(array[''NaN'', ''Infinity'', ''-Infinity'', ''0'', ''-0'', ''1'', ''1.5'', ''3'', ''0.1'', ''16777217'', ''7''])[1 + h(i, 15) % 11]::float4',
         '(array[''NaN'', ''Infinity'', ''-Infinity'', ''0'', ''-0'', ''1'', ''1.5'', ''3'', ''0.1'', ''9007199254740993'', ''7'', ''12'', ''20'',
                 ''1e300'', ''-2.25''])[1 + h(i, 16) % 15]::float8',
+        '(case h(i, 43) % 9 when 0 then ''-0''::float8 when 1 then 0 else (h(i, 44) % 81 - 40) / 4.0 end)',
         '(array['''', '' '', ''a'', ''A'', ''a '', ''ab'', ''abc  '', ''ß'', ''é'', E''e\u0301'', ''日本'', ''%'', ''_'', ''\'', ''x"y'', ''10'', ''7'', ''b''])[
                 1 + h(i, 17) % 18] || case when h(i, 18) % 4 = 0 then (h(i, 19) % 5)::text else '''' end',
         '(array['''', ''a'', ''A'', ''ab'', ''abc'', ''ß'', ''é'', ''日本'', ''b'', ''7''])[1 + h(i, 20) % 10]',
@@ -63,7 +64,7 @@ begin
         list := list || format('%s case when h(i, %s) %% 100 < %s then null else %s end', case when c > 1 then ',' end,
                                100 + c, nulls, made[c]);
     end loop;
-    execute format('insert into %s (k, i2, i4, i8, n0, n2, n4, nu, f4, f8, t, c, v, d, ts, tz, iv, tm, b, u, ba, j, a, e, dm, p)
+    execute format('insert into %s (k, i2, i4, i8, n0, n2, n4, nu, f4, f8, q, t, c, v, d, ts, tz, iv, tm, b, u, ba, j, a, e, dm, p)
                     select %s from generate_series(%s, %s) i', tab, list, salt * 100000 + 1, salt * 100000 + n);
 end $$;
 
@@ -126,6 +127,10 @@ create table toasted (like empty);
 call fill('toasted', 50, 13, 10);
 update toasted set t = (select string_agg(md5(k || '-' || i), '') from generate_series(1, 200) i) where k % 3 = 0;
 update toasted set t = repeat(t || 'ab', 9000), ba = convert_to(repeat('x', 20000), 'UTF8') where k % 3 = 1;
+
+-- An aggregate with all that PostgreSQL's parallel plans ask for, and one without.
+create aggregate top (text) (sfunc = text_larger, stype = text, combinefunc = text_larger, parallel = safe);
+create aggregate chain (int) (sfunc = int4larger, stype = int);
 
 create view seen as select * from mid where k is not null;
 create view barred with (security_barrier) as select * from few where i4 is distinct from 3;

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const MARK: &str = "joinscan-bench: end of reply";
-const SEPARATOR: char = '\x1f';
+pub const SEPARATOR: char = '\x1f';
 
 /// Every session has the temporary table too; it is made like the others.
 const PREPARE: &str = "load 'pg_joinscan';
@@ -132,6 +132,12 @@ impl Server {
         let input = format!("{}\nset joinscan.enabled = off;\nexplain {query};", self.settings(&[]));
         let Reply::Lines(lines) = self.ask(&input)? else { return Ok(None) };
         Ok(lines.iter().find_map(|line| line.split_once("..")?.1.split_once(' ')?.0.parse().ok()))
+    }
+
+    /// EXPLAIN's lines, where JoinScan is taken wherever it is possible; none for a query that PostgreSQL does not take.
+    pub fn plan(&mut self, query: &str, settings: &[String]) -> io::Result<Vec<String>> {
+        let explain = format!("set joinscan.min_cost = 0;\nexplain (verbose, costs off) {query};");
+        Ok(self.outcome(settings, &explain)?.unwrap_or_default())
     }
 
     pub fn verify(&mut self, query: &str, settings: &[String]) -> io::Result<(Verdict, Verified)> {

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::plan::Besides;
+
 use super::server::{Verdict, Verified};
 
 #[derive(Default)]
@@ -23,7 +25,11 @@ pub struct Tally {
     errors: HashMap<String, u64>,
     invalid: HashMap<String, u64>,
     declined: HashMap<String, u64>,
+    groups: HashMap<String, u64>,
+    above: HashMap<String, u64>,
 }
+
+const GROUPS_INSIDE: &str = "by JoinScan";
 
 impl Tally {
     pub fn count(&mut self, verdict: &Verdict, verified: &Verified) {
@@ -44,6 +50,27 @@ impl Tally {
         }
     }
 
+    /// Who aggregates in a query that groups, and what else of PostgreSQL's stands above JoinScan.
+    pub fn count_plan(&mut self, groups: bool, besides: Option<&Besides>) {
+        if groups {
+            let who = match besides {
+                None => "no JoinScan in the plan",
+                Some(besides) if besides.aggregates => "by PostgreSQL, besides JoinScan",
+                Some(_) => GROUPS_INSIDE,
+            };
+            *self.groups.entry(who.into()).or_default() += 1;
+        }
+        for kind in besides.iter().flat_map(|besides| &besides.above) {
+            *self.above.entry(kind.to_string()).or_default() += 1;
+        }
+    }
+
+    /// Of the queries that group, so many in a hundred.
+    fn groups_inside(&self) -> f64 {
+        let inside = self.groups.get(GROUPS_INSIDE).copied().unwrap_or_default() as f64;
+        100.0 * inside / (self.groups.values().sum::<u64>().max(1) as f64)
+    }
+
     /// Of the queries that have a join in their plan, so many in a hundred.
     fn share(&self, part: &str) -> f64 {
         let of = |part: &str| self.parts.get(part).copied().unwrap_or_default() as f64;
@@ -53,10 +80,11 @@ impl Tally {
 
     pub fn line(&self) -> String {
         format!(
-            "{} queries, JoinScan took {:.0} % of the join trees whole and {:.0} % in part, {} excused, {} by evaluation order, {} mismatches",
+            "{} queries, JoinScan took {:.0} % of the join trees whole and {:.0} % in part, {:.0} % of the groupings, {} excused, {} by evaluation order, {} mismatches",
             self.queries,
             self.share("whole join tree"),
             self.share("part of the joins"),
+            self.groups_inside(),
             self.excused,
             self.by_order,
             self.mismatches
@@ -73,6 +101,8 @@ impl Tally {
             println!("{} out of memory with JoinScan alone (--strict counts them as mismatches)", self.beyond_memory);
         }
         table("join trees", &self.parts);
+        table("queries that group: who does it", &self.groups);
+        table("plans with PostgreSQL's nodes above JoinScan", &self.above);
         table("why JoinScan stayed out", &self.declined);
         table("errors, the same on both sides", &self.errors);
         table("no valid queries", &self.invalid);
