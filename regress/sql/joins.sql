@@ -41,6 +41,10 @@ select * from compare($$ select l.id, r.id from l right join r on l.id < r.k - 4
 select * from compare($$ select l.id from l where exists (select from r where l.id < r.k - 40) $$);
 select * from compare($$ select l.id from l where not exists (select from r where l.id < r.k - 40) $$);
 select * from compare_outcome($$ select l.id, r.id from l full join r on l.id < r.k $$);
+-- nothing to join with: the other side is not read
+set max_parallel_workers_per_gather = 0;
+explain (analyze, costs off, timing off, summary off) select l.id, r.id from (select id from l where id < 0) l join r on l.id < r.id;
+reset max_parallel_workers_per_gather;
 -- conditions that PostgreSQL evaluates
 select * from compare($$ select l.id, r.id from l join r on l.k = r.k and odd(l.id + r.id) $$);
 select * from compare($$ select l.id, r.id from l left join r on l.k = r.k and odd(l.id + r.id) $$);
@@ -50,6 +54,13 @@ select * from compare($$ select l.id from l where exists (select from r where l.
 select * from compare($$ select l.id from l where not exists (select from r where l.k = r.k and odd(l.id + r.id)) $$);
 select * from compare($$ select l.id, r.id from l full join r on l.k = r.k and odd(l.id + r.id) $$);
 select * from compare($$ select l.id, r.id from l join r on odd(l.id * r.id) $$);
+-- without keys: every pair is asked about
+select * from compare($$ select l.id, r.id from l left join r on odd(l.id * r.id) and l.id < 40 $$);
+select * from compare($$ select l.id, r.id from l right join r on r.id < 20 and odd(l.id + r.id) and l.id < r.id $$);
+select * from compare($$ select l.id, r.id from l left join (select * from r where id < 0) r on odd(l.id * r.id) $$);
+select * from compare($$ select l.id from l where exists (select from r where odd(l.id / 100 * r.id) and r.id < 30) $$);
+select * from compare($$ select l.id from l where not exists (select from r where odd(l.id / 100 * r.id)) $$);
+select * from compare($$ select l.id from l where exists (select from r where odd(l.id / 100 * r.id) and r.id < 0) $$);
 -- one probe row with more candidates than a batch has rows
 create table wide_run as select i from generate_series(1, 20000) i;
 analyze wide_run;
@@ -65,6 +76,61 @@ select * from compare($$ select l.id, s.z from l left join (select k, coalesce(c
 -- clauses with subqueries: above the plan
 select * from compare($$ select l.id, r.id from l join r on l.k = r.k where r.n > (select avg(n) from r s where s.k = l.k) $$);
 select * from compare($$ select l.id, r.id from l join r on l.k = r.k left join r r2 on r2.id = l.id where r.n > (select avg(n) from r s where s.k = l.k) $$);
+-- expressions with parameters that have no form of their own
+prepare with_numeric(numeric) as
+    select l.id, s.x from l left join (select a.k, a.n + b.n + $1 as x from r a join r b on a.id = b.id + 1) s on l.k = s.k;
+set plan_cache_mode = force_generic_plan;
+select plan_has_joinscan('execute with_numeric(1.5)');
+reset plan_cache_mode;
+select prepared_agrees('(numeric)', 'select l.id, s.x from l left join
+    (select a.k, a.n + b.n + $1 as x from r a join r b on a.id = b.id + 1) s on l.k = s.k', '1.50', '''NaN''', 'null');
+
+-- keys that PostgreSQL computes: a column of the side that has it
+create table doc as select i id, format('{"k":"k%s","n":%s}', i % 60, i)::jsonb d, timestamptz '2020-01-01' + i * interval '5 hours' seen,
+    case when i % 9 > 0 then ' K' || i % 50 || ' ' end t, ('10.0.0.' || i % 70 || '/24')::inet host from generate_series(1, 600) i;
+create table day as select date '2020-01-01' + i as day, 'k' || i as k, '10.0.0.' || i as address, i from generate_series(-5, 80) i;
+analyze doc, day;
+create function keys_of(query text) returns setof text language plpgsql as $$
+declare
+    line text;
+begin
+    for line in execute 'explain (costs off) ' || query loop
+        if line ~ 'Hash .*Join|Hash Join|Nested Loop|Cond|PostgreSQL|Computes' then
+            return next regexp_replace(line, '^ *(-> *)?', '');
+        end if;
+    end loop;
+end $$;
+set max_parallel_workers_per_gather = 0;
+select keys_of('select doc.id, day.i from doc join day on doc.d ->> ''k'' = day.k');
+select keys_of('select doc.id, day.i from doc left join day on doc.seen::date = day.day and btrim(initcap(doc.t)) = initcap(day.k)');
+-- one that may raise an error is none, nor one whose equality is not native
+select keys_of('select doc.id, day.i from doc join day on (doc.d ->> ''n'')::int = day.i');
+select keys_of('select doc.id, day.i from doc join day on doc.d -> ''n'' = to_jsonb(day.i)');
+reset max_parallel_workers_per_gather;
+select * from compare($$ select doc.id, day.i from doc join day on doc.d ->> 'k' = day.k $$);
+select * from compare($$ select doc.id, day.i from doc left join day on doc.d ->> 'k' = day.k $$);
+select * from compare($$ select doc.id, day.i from doc full join day on doc.d ->> 'k' = day.k $$);
+select * from compare($$ select day.i from day where exists (select from doc where doc.d ->> 'k' = day.k) $$);
+select * from compare($$ select day.i from day where not exists (select from doc where doc.d ->> 'k' = day.k) $$);
+select * from compare($$ select doc.id, day.i from doc join day on doc.seen::date = day.day $$);
+select * from compare($$ select doc.id, day.i from doc right join day on doc.seen::date = day.day and initcap(doc.t) < day.k $$);
+select * from compare($$ select doc.id, day.i from doc join day on btrim(initcap(doc.t)) = initcap(day.k) and doc.seen::date <> day.day $$);
+select * from compare($$ select doc.id, day.i from doc left join day on host(doc.host) = day.address $$);
+select * from compare($$ select a.id, b.id, day.i from doc a join doc b on a.d ->> 'k' = b.d ->> 'k' join day on day.k = a.d ->> 'k' where a.id < 100 and b.id < 100 $$);
+select * from compare($$ select s.c, day.i from (select initcap(t) as t, count(*) as c from doc group by 1) s join day on btrim(initcap(s.t)) = initcap(day.k) $$);
+select * from compare($$ select l.id, s.x from l left join (select a.id, a.d ->> 'k' as k, coalesce(b.t, 'none') x from doc a left join doc b on b.id = a.id + 3) s on l.t = s.k and s.x <> '' $$);
+set timezone = 'Asia/Tokyo';
+select * from compare($$ select doc.id, day.i from doc left join day on doc.seen::date = day.day $$);
+reset timezone;
+
+-- columns that are equal to one of a semi-join's inner side
+set join_collapse_limit = 1;
+set from_collapse_limit = 1;
+select * from compare($$ select s.id, c.id from (select a.id, a.k from r a where exists (select from l b where b.k = a.k)) s join l c on c.k = s.k $$);
+select * from compare($$ select s.id, c.id, d.id from (select a.id, a.k from r a where exists (select from l b where b.k = a.k)) s join l c on c.k = s.k join r d on d.k = c.k where d.id < 20 $$);
+select * from compare($$ select s.id, c.id from (select a.id, a.t from l a where exists (select from day b where b.k = a.t)) s join l c on c.t = s.t where c.id < 30 $$);
+reset join_collapse_limit;
+reset from_collapse_limit;
 -- who may execute what a plan computes is asked before the first row
 create role joiner;
 grant usage on schema pgjs_test to joiner;

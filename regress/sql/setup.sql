@@ -125,6 +125,11 @@ begin
     return split_part(expected, ', digest', 1);
 end $$;
 
+-- The same, of the rows in their order.
+create function agrees_in_order(query text) returns text language sql as $$
+    select agrees(format('select row_number() over (), q.* from (%s) q', query))
+$$;
+
 -- The same for a statement that is no query and so cannot stand in FROM, as EXECUTE and FETCH: its rows in any order.
 create function rows_of(statement text, out rows bigint, out digest numeric) language plpgsql as $$
 declare

@@ -24,35 +24,7 @@ my $postmaster = $node->safe_psql('postgres', 'select pg_postmaster_start_time()
 my $victim = session_start($node, shop_settings() . "set application_name = 'victim';\n" . ("$heavy;\n" x ($cancels * 4)));
 
 # Another cancels it, each time at another moment of the query that runs.
-my $sent = $node->safe_psql(
-	'postgres', qq{
-set statement_timeout = '300s';
-create temp table sent (n int);
-do \$\$
-declare
-    victim int;
-    began timestamptz;
-    last timestamptz := '-infinity';
-    n int := 0;
-begin
-    while n < $cancels loop
-        perform pg_stat_clear_snapshot();
-        select pid, query_start into victim, began from pg_stat_activity
-         where application_name = 'victim' and state = 'active' and query like 'select count%' and query_start > last;
-        if victim is null then
-            perform pg_sleep(0.0005);
-            continue;
-        end if;
-        perform pg_sleep(random() * random() * 0.12);
-        perform pg_cancel_backend(victim);
-        last := began;
-        n := n + 1;
-    end loop;
-    insert into sent values (n);
-    perform pg_terminate_backend(pid) from pg_stat_activity where application_name = 'victim';
-end \$\$;
-select n from sent;
-});
+my $sent = cancel_often($node, $cancels);
 my ($out, $err) = session_end($victim);
 
 is($sent, $cancels, "$cancels cancels sent");

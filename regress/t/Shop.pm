@@ -9,7 +9,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More ();
 
-our @EXPORT = qw(shop_start shop_settings session_start session_end dev_shm workers settled $heavy);
+our @EXPORT = qw(shop_start shop_settings session_start session_end cancel_often dev_shm workers settled $heavy);
 
 # Long enough to be met in the middle, in many pieces: two million pairs, of which the conditions leave 180,000. The
 # planner takes them for fewer, so that workers pay.
@@ -74,6 +74,42 @@ sub session_end
 	my ($session) = @_;
 	IPC::Run::finish($session->{run});
 	return (slurp_file("$session->{base}.out"), slurp_file("$session->{base}.err"));
+}
+
+# Cancels the queries of the session that calls itself 'victim', each once, after up to 120 ms; ends the session after
+# that many. Returns how many it were.
+sub cancel_often
+{
+	my ($node, $cancels) = @_;
+	return $node->safe_psql(
+		'postgres', qq{
+set statement_timeout = '300s';
+create temp table sent (n int);
+do \$\$
+declare
+    victim int;
+    began timestamptz;
+    last timestamptz := '-infinity';
+    n int := 0;
+begin
+    while n < $cancels loop
+        perform pg_stat_clear_snapshot();
+        select pid, query_start into victim, began from pg_stat_activity
+         where application_name = 'victim' and state = 'active' and query like 'select %' and query_start > last;
+        if victim is null then
+            perform pg_sleep(0.0005);
+            continue;
+        end if;
+        perform pg_sleep(random() * random() * 0.12);
+        perform pg_cancel_backend(victim);
+        last := began;
+        n := n + 1;
+    end loop;
+    insert into sent values (n);
+    perform pg_terminate_backend(pid) from pg_stat_activity where application_name = 'victim';
+end \$\$;
+select n from sent;
+});
 }
 
 # The names in /dev/shm that PostgreSQL's segments have.

@@ -1,0 +1,80 @@
+-- Groups, DISTINCT, orders and limits over one table.
+create table lone (id int primary key, g int, b bool, i2 smallint, i8 bigint, f8 double precision, n numeric, m numeric(12, 2), t text, c char(4), d date, gone int);
+alter table lone drop gone;
+insert into lone
+    select i, i % 37, i % 3 = 0, i % 100, i * 1000000007::bigint, (i % 41 - 20) / 8.0, (i % 53) / 10.0, case when i % 19 > 0 then (i * 7 % 1000) / 100.0 end,
+           case when i % 11 > 0 then 'text ' || i % 60 end, 'c' || i % 5, date '2010-01-01' + i % 400
+      from generate_series(1, 6000) i;
+insert into lone values (9001, 900, null, null, 9223372036854775807, '-0', 1.0, 'NaN', '', '', 'infinity'), (9002, 900, null, null, 9223372036854775807, '0', 1.00, 1, ' ', ' ', '-infinity');
+alter table lone add late int default 7;
+analyze lone;
+select agrees($$ select count(*) from lone $$);
+select agrees($$ select count(*), count(m), sum(m), avg(m), min(d), max(t), sum(i8), avg(f8), sum(late) from lone $$);
+select agrees($$ select count(*), sum(m) from lone where d between date '2010-03-01' and date '2010-06-01' and i2 < 24 and m > 0.05 $$);
+select agrees($$ select count(*), sum(m), max(t) from lone where id < 0 $$);
+select agrees($$ select g, count(*), sum(m), avg(n) from lone group by g $$);
+select agrees($$ select b, c, sum(m), sum(m * (1 - n)), sum(m * (1 - n) * (1 + n)), avg(m), avg(i2), count(*) from lone where d <= date '2011-01-01' group by b, c $$);
+select agrees_in_order($$ select b, c, sum(m), avg(m), count(*) from lone group by b, c order by b, c $$);
+select agrees($$ select id, sum(m), max(t) from lone group by id $$);
+select agrees($$ select id, t, m, count(*) from lone group by id $$);
+select agrees($$ select t, i2 % 7, count(distinct g), sum(distinct i2) from lone group by 1, 2 $$);
+select agrees($$ select f8 + 0, trim_scale(n), count(*) from lone group by f8, n $$);
+select agrees($$ select extract(year from d), extract(month from d), sum(i8) from lone where d < 'infinity' and d > '-infinity' group by 1, 2 $$);
+select agrees($$ select g, count(*) filter (where b), string_agg(c, ',' order by id) from lone group by g having count(*) > 162 $$);
+select agrees($$ select g, b, grouping(g, b), sum(m) from lone group by cube (g, b) $$);
+select agrees($$ select c, stddev(f8)::float4, variance(n), bool_and(b), bit_xor(i8) from lone group by c $$);
+select agrees($$ select sum(m) / 7.0, 100.00 * sum(case when t like 'text 1%' then m else 0 end) / sum(m) from lone where id <= 6000 $$);
+select agrees($$ select distinct g from lone $$);
+select agrees($$ select distinct b, c, i2 % 3 from lone $$);
+select agrees_in_order($$ select distinct on (g) g, id from lone order by g, m desc nulls last, id $$);
+select agrees_in_order($$ select id, m, t from lone order by m desc nulls last, t, id limit 10 $$);
+select agrees_in_order($$ select id, t from lone order by t nulls first, id $$);
+select agrees($$ select id from lone order by g fetch first 7 rows with ties $$);
+select agrees_in_order($$ select g, sum(m) from lone group by g order by sum(m) desc, g limit 5 $$);
+select agrees($$ select id, rank() over (partition by g order by m), sum(m) over (partition by c order by id) from lone $$);
+select agrees($$ select g, sum(i8) from lone group by g union all select g, count(*) from lone group by g $$);
+select agrees($$ select sum(i8)::int8 from lone $$);
+select agrees($$ select sum(1 / i2) from lone $$);
+select agrees($$ select g, max(i8) + 1 from lone group by g $$);
+-- the tables of a partitioned one, a child, a materialised view, a temporary table, a CTE
+create table parts (k int, x int) partition by range (k);
+create table parts_1 partition of parts for values from (0) to (50);
+create table parts_2 partition of parts default;
+insert into parts select i % 100, i from generate_series(1, 2000) i;
+create table heir () inherits (lone);
+insert into heir (id, g, m) select 10000 + i, i % 5, i from generate_series(1, 100) i;
+create materialized view kept as select g, m, d from lone where b;
+create temp table short_lived as select * from lone where id % 2 = 0;
+analyze parts, lone, heir, kept, short_lived;
+select agrees($$ select k % 7, sum(x) from parts group by 1 $$);
+select agrees($$ select g, sum(m) from lone group by g $$);
+select agrees($$ select g, sum(m) from only lone group by g $$);
+select agrees($$ select g, sum(m), max(d) from kept group by g $$);
+select agrees($$ select g, sum(m) from short_lived group by g $$);
+select agrees($$ with x as materialized (select * from lone) select g, count(*) from x group by g $$);
+-- what the transaction itself did
+begin;
+delete from lone where id % 3 = 0;
+update lone set m = m + 1 where id % 7 = 0;
+insert into lone (id, g, m) values (20000, 5, 0.01);
+select agrees($$ select g, count(*), sum(m) from only lone group by g $$);
+rollback;
+select agrees($$ select g, count(*), sum(m) from only lone group by g $$);
+-- rows that may not be seen, columns that may not be read
+create role one_reader;
+grant usage on schema pgjs_test to one_reader;
+grant select (id, g) on lone to one_reader;
+grant select on kept to one_reader;
+set role one_reader;
+select agrees($$ select g, count(*) from only lone group by g $$);
+select agrees($$ select g, sum(m) from only lone group by g $$);
+reset role;
+alter table lone enable row level security;
+create policy even on lone for select using (id % 2 = 0);
+set role one_reader;
+select agrees($$ select g, count(*) from only lone group by g $$);
+select count(*), max(id) % 2 from only lone;
+reset role;
+alter table lone disable row level security;
+drop owned by one_reader;
+drop role one_reader;
