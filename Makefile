@@ -3,7 +3,7 @@
 #   make demo        two engines on TPC-H in a private PostgreSQL (SF=0.1); installs what is missing
 #   make check       every test: format, lints, cargo test, pg_regress, isolation, TAP
 #   make check-postgres   PostgreSQL's own regression scripts, with JoinScan off and on, compared
-#   make bench       medians at SF=1
+#   make bench       medians at SF=1 (SET=tpch ONLY=q03,q18 RUNS=n JSON=file)
 #   make fuzz        random queries, JoinScan off and on (SEED=n SECONDS=60 QUERIES=n)
 #   make psql        a shell on the private PostgreSQL; make demo-stop ends it
 #
@@ -69,8 +69,8 @@ SHLIB_LINK = $(RUST_LIB) -Wl,--exclude-libs,ALL -Wl,--version-script=c_src/expor
 # ---- tests against a running server ----
 
 # setup makes the tables that the others read, and the settings that force JoinScan.
-REGRESS = setup basic joins types expressions calls leaves found decline params ends explain settings verify \
-	parameters transactions permissions
+REGRESS = setup basic joins types expressions calls leaves partitions found decline params ends explain settings verify \
+	parameters initplans transactions permissions aggregates distinct computed order windows onetable
 REGRESS_OPTS = --inputdir=regress --outputdir=regress
 ISOLATION = uncommitted own_changes repeatable_read serializable
 ISOLATION_OPTS = --inputdir=regress --outputdir=regress/output_iso
@@ -92,6 +92,7 @@ endif
 .PHONY: FORCE
 $(RUST_LIB): FORCE
 	@mkdir -p $(PGRX_HOME)
+	@[ -f $(PGRX_HOME)/config.toml ] || echo '[configs]' >$(PGRX_HOME)/config.toml # without it pgrx-pg-sys is made anew each time
 	$(CARGO) build --profile $(CARGO_PROFILE) --locked -p pgjs_core --features $(CARGO_FEATURES)
 
 $(FLAVOUR_STAMP):
