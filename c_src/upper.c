@@ -54,8 +54,8 @@ typedef struct Stage
 	RelOptInfo *input;
 	RelOptInfo *output;
 	PathTarget *target;			/* of output */
-	List	   *at_hand;		/* what the input computes: columns, whatever they are */
 	PgjsRelInfo *info;			/* likewise */
+	List	   *at_hand;		/* what the input computes: columns, whatever they are */
 	List	   *computed;		/* columns, PlaceHolderVars, that the input is to compute for the node */
 	Cost		computed_cost;	/* of them, a row of the input */
 	PgjsTree	node;			/* to stand on the input's trees; the same for both but for exchanges and figures */
