@@ -164,6 +164,13 @@ stage_info(const PlannerInfo *root, int i)
 	return NULL;
 }
 
+/* Is it this node, or a copy of it that computes more columns? */
+static bool
+is_node_of(const PgjsTree *node, const PgjsTree *root)
+{
+	return root != NULL && node->kind == root->kind && node->probe == root->probe;
+}
+
 List *
 pgjs_left_above(const PlannerInfo *root, const PgjsTree *tree)
 {
@@ -177,7 +184,7 @@ pgjs_left_above(const PlannerInfo *root, const PgjsTree *tree)
 		if (info == NULL)
 			continue;
 		for (const PgjsTree *node = tree; node != NULL; node = node->probe)
-			taken |= node == info->serial || node == info->parallel;
+			taken |= is_node_of(node, info->serial) || is_node_of(node, info->parallel);
 		if (taken)
 			continue;
 		left = lappend(left, makeString(psprintf("%s: %s", stages[i].name, info->reason != NULL ? info->reason :

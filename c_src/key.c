@@ -135,7 +135,7 @@ is_column(Node *node)
 {
 	while (IsA(node, RelabelType))
 		node = (Node *) ((RelabelType *) node)->arg;
-	return IsA(node, Var) || IsA(node, PlaceHolderVar);
+	return pgjs_is_column(node);
 }
 
 static PgjsComputedKey

@@ -8,7 +8,7 @@
  *		keys		equalities, hashed; of native expressions, or of columns that are computed for it (key.c)
  *		conditions	the rest of what makes two rows match
  *		filters		conditions on joined rows: of an outer join, what stands in WHERE
- *		deferred	what only PostgreSQL above the whole plan can evaluate
+ *		deferred	what only PostgreSQL in the leader can evaluate, on the rows of all joins
  *		results		PlaceHolderVars that get their value here
  */
 #include "pg_joinscan.h"
@@ -143,6 +143,7 @@ split_clauses(const PgjsPair *pair, bool on_deferred, PgjsRelInfo *info, JoinCla
 	List	   *conditions = NIL;
 	List	   *filters = NIL;
 	List	   *deferred = NIL;
+	List	   *unsafe = NIL;	/* in a worker */
 	const char *foreign = NULL;
 	Cost		unused = 0.0;
 	ListCell   *lc;
@@ -170,7 +171,8 @@ split_clauses(const PgjsPair *pair, bool on_deferred, PgjsRelInfo *info, JoinCla
 			pgjs_decline(info, "%s", PGJS_HIDDEN_REASON);
 			return false;
 		}
-		clauses->parallel_safe &= is_parallel_safe(root, (Node *) rinfo->clause);
+		if (!is_parallel_safe(root, (Node *) rinfo->clause))
+			unsafe = lappend(unsafe, rinfo);
 		if (matches && splits(rinfo, pair) && pgjs_key_refusal(root, rinfo) == NULL)
 		{
 			keys = lappend(keys, rinfo);
@@ -210,6 +212,8 @@ split_clauses(const PgjsPair *pair, bool on_deferred, PgjsRelInfo *info, JoinCla
 		pgjs_decline(info, "in the condition of a full join, %s", foreign);
 		return false;
 	}
+	/* What waits is the leader's in any case. */
+	clauses->parallel_safe &= list_difference_ptr(unsafe, deferred) == NIL;
 	clauses->keys = list_concat(pgjs_order_clauses(root, keys, &unused), computed_keys);
 	clauses->conditions = pgjs_order_clauses(root, conditions, &clauses->condition_cost);
 	clauses->filters = pgjs_order_clauses(root, filters, &clauses->cost);

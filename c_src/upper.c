@@ -3,12 +3,6 @@
  *		What stands on a join, or on one large table: grouping, window
  *		functions, DISTINCT, ORDER BY and LIMIT as the topmost nodes of a JoinScan's tree.
  *
- * What has no native form in keys and aggregates, PostgreSQL's evaluator computes
- * below: a column of the input, which the node groups by or sums natively.
- *
- *		sum(f(x)) GROUP BY lower(t)	->	sum(#2) GROUP BY #1
- *										  PostgreSQL Projection: #1 = lower(t), #2 = f(x)
- *
  * PostgreSQL asks stage by stage, each with the relation that the one before
  * it made. The trees of that relation get one more node, and the path that they
  * make together competes with PostgreSQL's own by cost. A stage that cannot be
@@ -17,7 +11,7 @@
  *		groups		partial per participant -> gather		-> final in the leader (few groups)
  *					partial per participant -> by group key -> final, spread	   (many)
  *		windows		by PARTITION BY, or gather		-> sorted, each partition's functions
- *		sort		per participant, its first rows alone under a LIMIT -> gather -> in the leader
+ *		sort		per participant, its first rows alone under a LIMIT or DISTINCT ON -> gather -> in the leader
  */
 #include "pg_joinscan.h"
 
@@ -54,13 +48,13 @@ typedef struct Stage
 	RelOptInfo *output;
 	PathTarget *target;			/* of output */
 	PgjsRelInfo *info;			/* likewise */
-	List	   *at_hand;		/* what the input computes: columns, whatever they are */
-	List	   *computed;		/* columns, PlaceHolderVars, that the input is to compute for the node */
-	Cost		computed_cost;	/* of them, a row of the input */
+	PgjsComputed computed;		/* by the input, for the node */
 	PgjsTree	node;			/* to stand on the input's trees; the same for both but for exchanges and figures */
 	bool		parallel_safe;
 	List	   *pathkeys;		/* of its rows */
 	Cost		per_row;		/* of what it evaluates, in PostgreSQL; a row of its input */
+	List	   *distinct;		/* of DISTINCT ON: its expressions */
+	List	   *foreign;		/* aggregates that PostgreSQL computes */
 	List	   *windows;		/* WINDOWs to stand on one another in the place of `node` */
 } Stage;
 
@@ -83,49 +77,6 @@ pgjs_key_expr(const Node *key)
 	return linitial(castNode(OpExpr, (Node *) key)->args);
 }
 
-/* Vars in place of what is at hand: what Rust is asked about. */
-static Node *
-as_columns(Node *node, void *at_hand)
-{
-	if (node == NULL)
-		return NULL;
-	if (list_member(at_hand, node))
-		return (Node *) makeVar(1, 1, exprType(node), -1, exprCollation(node), 0);
-	return expression_tree_mutator(node, as_columns, at_hand);
-}
-
-/* The column of the input that PostgreSQL's evaluator makes of `expr`; NULL, with the reason, where it cannot. */
-static Node *
-compute_below(Stage *stage, Node *expr, const char **reason)
-{
-	PlaceHolderVar *column;
-	QualCost	cost;
-	ListCell   *lc;
-
-	foreach(lc, stage->computed)
-	{
-		column = lfirst_node(PlaceHolderVar, lc);
-		if (equal(column->phexpr, expr))
-			return (Node *) column;
-	}
-	if (pgjs_expr_rung(stage->root, expr, reason) > PGJS_RUNG_POSTGRES)
-		return NULL;
-	column = make_placeholder_expr(stage->root, copyObject((Expr *) expr), stage->info->scanned->relids);
-	*reason = pgjs_column_refusal((Node *) column);
-	if (*reason != NULL)
-		return NULL;
-	cost_qual_eval_node(&cost, expr, stage->root);
-	stage->computed = lappend(stage->computed, column);
-	stage->computed_cost += pgjs_cost_clause(cost.per_tuple, PGJS_RUNG_POSTGRES);
-	return (Node *) column;
-}
-
-static bool
-is_column(const Node *expr)
-{
-	return IsA(expr, Var) || IsA(expr, PlaceHolderVar);
-}
-
 /* The group keys for a list of SortGroupClauses; false, with a reason kept, when the plan cannot group by one. */
 static bool
 find_group_keys(Stage *stage, List *clauses)
@@ -136,25 +87,15 @@ find_group_keys(Stage *stage, List *clauses)
 	{
 		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
 		Node	   *expr = get_sortgroupclause_expr(clause, stage->root->processed_tlist);
-		Node	   *key = pgjs_make_key(clause->eqop, expr);
-		const char *reason = pgjs_group_refusal(stage->root, as_columns(key, stage->at_hand));
+		Node	   *key = NULL;
+		const char *reason = "grouping by a constant is not supported";
 
 		/* GROUP BY a, a: once is enough. */
 		if (list_member(stage->node.values, expr))
 			continue;
-		if (!contain_var_clause(expr) && !contain_agg_clause(expr))
-			reason = "grouping by a constant is not supported";
-		else if (reason != NULL && !is_column(expr))
-		{
-			Node	   *column = compute_below(stage, expr, &reason);
-
-			if (column != NULL)
-			{
-				key = pgjs_make_key(clause->eqop, column);
-				reason = pgjs_group_refusal(stage->root, as_columns(key, stage->at_hand));
-			}
-		}
-		if (reason != NULL)
+		if (contain_var_clause(expr) || contain_agg_clause(expr))
+			key = pgjs_find_key(&stage->computed, clause->eqop, expr, pgjs_group_refusal, &reason);
+		if (key == NULL)
 		{
 			pgjs_decline(stage->info, "%s", reason);
 			return false;
@@ -167,82 +108,6 @@ find_group_keys(Stage *stage, List *clauses)
 }
 
 /* ---- groups ---- */
-
-/* `CASE WHEN filter THEN value END`: PostgreSQL evaluates an argument for the rows of the aggregate alone. */
-static Node *
-guard(Node *value, Expr *filter)
-{
-	CaseExpr   *guarded;
-	CaseWhen   *when;
-
-	if (filter == NULL)
-		return value;
-	when = makeNode(CaseWhen);
-	when->expr = filter;
-	when->result = (Expr *) value;
-	when->location = -1;
-	guarded = makeNode(CaseExpr);
-	guarded->casetype = exprType(value);
-	guarded->casecollid = exprCollation(value);
-	guarded->args = list_make1(when);
-	guarded->defresult = (Expr *) makeNullConst(guarded->casetype, exprTypmod(value), guarded->casecollid);
-	guarded->location = -1;
-	return (Node *) guarded;
-}
-
-/*
- * An aggregate over columns that the input computes: in place of what is not
- * native, or of all that is more than a column. NULL where that is not possible.
- */
-static Aggref *
-over_computed(Stage *stage, const Aggref *aggregate, bool all)
-{
-	Aggref	   *call = copyObject((Aggref *) aggregate);
-	const char *reason;
-	ListCell   *lc;
-
-	foreach(lc, call->args)
-	{
-		TargetEntry *arg = lfirst_node(TargetEntry, lc);
-		Node	   *expr = (Node *) arg->expr;
-
-		if (is_column(expr) || IsA(expr, Const) || (!all && pgjs_value_refusal(stage->root, expr) == NULL))
-			continue;
-		arg->expr = (Expr *) compute_below(stage, guard(expr, aggregate->aggfilter), &reason);
-		if (arg->expr == NULL)
-			return NULL;
-	}
-	if (call->aggfilter != NULL && pgjs_value_refusal(stage->root, (Node *) call->aggfilter) != NULL)
-	{
-		call->aggfilter = (Expr *) compute_below(stage, (Node *) call->aggfilter, &reason);
-		if (call->aggfilter == NULL)
-			return NULL;
-	}
-	return call;
-}
-
-/* An aggregate as the plan can compute it; NULL, with the reason, where it cannot. */
-static Aggref *
-find_call(Stage *stage, Aggref *aggregate, const char **reason)
-{
-	List	   *computed = stage->computed;
-	Cost		cost = stage->computed_cost;
-
-	*reason = pgjs_aggregate_refusal(stage->root, aggregate);
-	if (*reason == NULL)
-		return aggregate;
-	for (int way = 0; way < 2; way++)
-	{
-		Aggref	   *call;
-
-		stage->computed = list_copy(computed);
-		stage->computed_cost = cost;
-		call = over_computed(stage, aggregate, way == 1);
-		if (call != NULL && pgjs_aggregate_refusal(stage->root, call) == NULL)
-			return call;
-	}
-	return NULL;
-}
 
 /*
  * The grouping sets, each by the keys that it has. The planner has expanded
@@ -298,18 +163,26 @@ find_aggregates(Stage *stage, List *exprs)
 
 		if (IsA(aggregate, GroupingFunc))
 			stage->node.groupings = list_append_unique(stage->node.groupings, aggregate);
-		if (!IsA(aggregate, Aggref) || list_member(stage->node.aggregates, aggregate))
+		if (!IsA(aggregate, Aggref) || list_member(stage->node.aggregates, aggregate) ||
+			list_member(stage->foreign, aggregate))
 			continue;
 		if (stage->node.nsets > 0 && aggregate->aggdistinct != NIL)
 		{
 			pgjs_decline(stage->info, "an aggregate with DISTINCT over GROUPING SETS is not supported");
 			return false;
 		}
-		call = find_call(stage, aggregate, &reason);
+		call = pgjs_find_call(&stage->computed, aggregate, &reason);
 		if (call == NULL)
 		{
-			pgjs_decline(stage->info, "%s", reason);
-			return false;
+			reason = pgjs_foreign_refusal(stage->root, stage->info->scanned->relids, aggregate);
+			if (reason != NULL)
+			{
+				pgjs_decline(stage->info, "%s", reason);
+				return false;
+			}
+			stage->foreign = lappend(stage->foreign, aggregate);
+			stage->parallel_safe &= is_parallel_safe(stage->root, (Node *) aggregate);
+			continue;
 		}
 		stage->node.aggregates = lappend(stage->node.aggregates, aggregate);
 		stage->node.calls = lappend(stage->node.calls, call);
@@ -401,7 +274,9 @@ distinct_bytes(const Stage *stage, const PgjsTree *input)
 		int			width = 0;
 		ListCell   *lc2;
 
-		if (aggregate->aggdistinct == NIL || list_member(met, aggregate->args))
+		/* PostgreSQL's are sorted, in temporary files where need be. */
+		if (aggregate->aggdistinct == NIL || list_member(met, aggregate->args) ||
+			list_member_ptr(stage->foreign, aggregate))
 			continue;
 		met = lappend(met, aggregate->args);
 		exprs = list_concat_copy(stage->node.values, get_sortgrouplist_exprs(aggregate->aggdistinct, aggregate->args));
@@ -486,6 +361,9 @@ plan_groups(Stage *stage)
 		!find_aggregates(stage, stage->target->exprs) ||
 		!find_aggregates(stage, (List *) parse->havingQual) || !find_having(stage))
 		return false;
+	stage->node.nforeign = list_length(stage->foreign);
+	stage->node.aggregates = list_concat(stage->node.aggregates, stage->foreign);
+	stage->node.calls = list_concat(stage->node.calls, stage->foreign);
 	cost_qual_eval(&cost, stage->node.keys, stage->root);
 	stage->per_row = cost.per_tuple;
 	/* The arguments; the transition itself is in the costs of the node. */
@@ -500,11 +378,6 @@ plan_distinct(Stage *stage)
 	Query	   *parse = stage->root->parse;
 	QualCost	cost;
 
-	if (parse->hasDistinctOn)
-	{
-		pgjs_decline(stage->info, "DISTINCT ON is not supported");
-		return false;
-	}
 	stage->node.kind = PGJS_TREE_AGGREGATE;
 	if (!find_group_keys(stage, parse->distinctClause))
 		return false;
@@ -564,7 +437,7 @@ window_tree(Stage *stage, const PgjsTree *input, int workers)
 static bool
 plan_windows(Stage *stage)
 {
-	const char *reason = pgjs_plan_windows(stage->root, stage->target->exprs, &stage->windows);
+	const char *reason = pgjs_plan_windows(&stage->computed, stage->target->exprs, &stage->windows);
 	ListCell   *lc;
 	ListCell   *lc2;
 
@@ -598,8 +471,7 @@ find_limit(const Query *parse)
 	int64		limit[2] = {0, 0};
 	Node	   *nodes[2] = {parse->limitCount, parse->limitOffset};
 
-	/* Which rows tie with the last one is not known before it is. */
-	if (parse->limitCount == NULL || parse->limitOption == LIMIT_OPTION_WITH_TIES)
+	if (parse->limitCount == NULL)
 		return 0;
 	for (int i = 0; i < 2; i++)
 	{
@@ -627,7 +499,10 @@ sort_tree(Stage *stage, const PgjsTree *input, int workers)
 {
 	PgjsTree   *node = palloc(sizeof(PgjsTree));
 	double		rows = input->rows;
+	double		kept_in_memory = rows;
+	double		participants = workers + (workers == 0 || parallel_leader_participation ? 1 : 0);
 	double		row_bytes = 2.0 * input->width;
+	double		unused = 0.0;
 
 	*node = stage->node;
 	node->probe = (PgjsTree *) input;
@@ -635,18 +510,24 @@ sort_tree(Stage *stage, const PgjsTree *input, int workers)
 	node->workers = input->workers;
 	/* To keep the first ones of all rows costs more than to sort them, where they are many. */
 	if ((double) node->limit > rows * PGJS_TOP_SHARE)
-		node->limit = 0;
+		node->limit = node->cut_keys = 0;
 	if (node->limit > 0)
-	{
 		rows = Min(rows, (double) node->limit);
+	else if (node->cut_keys > 0)
+		rows = Min(rows, count_values(stage, stage->distinct, rows, &unused));
+	if (node->limit > 0 && node->cut_keys == 0)
+	{
+		kept_in_memory = rows;
 		row_bytes += PGJS_TOP_BYTES;
 	}
+	else if (node->probe_exchange != PGJS_EXCHANGE_NONE && node->cut_keys > 0)
+		kept_in_memory = Max(input->rows / participants, rows * participants);
 	node->rows = rows;
 	node->kept = input->kept;
 	node->deferred = input->deferred;
 	node->width = input->width;
 	node->row_cost = input->rows * stage->per_row;
-	if (rows * row_bytes > work_mem * 1024.0)
+	if (kept_in_memory * row_bytes > work_mem * 1024.0)
 	{
 		pgjs_decline(stage->info, "the estimated rows to sort exceed work_mem");
 		return NULL;
@@ -654,27 +535,27 @@ sort_tree(Stage *stage, const PgjsTree *input, int workers)
 	return node;
 }
 
+/* The keys of a SORT by some SortGroupClauses; false, with a reason kept, where the plan cannot sort by one. */
 static bool
-plan_order(Stage *stage)
+find_order(Stage *stage, List *clauses)
 {
-	Query	   *parse = stage->root->parse;
 	QualCost	cost;
 	ListCell   *lc;
 
 	stage->node.kind = PGJS_TREE_SORT;
-	if (list_length(parse->sortClause) > PGJS_MOST_SORT_KEYS)
+	if (list_length(clauses) > PGJS_MOST_SORT_KEYS)
 	{
 		pgjs_decline(stage->info, "ORDER BY has too many keys");
 		return false;
 	}
-	foreach(lc, parse->sortClause)
+	foreach(lc, clauses)
 	{
 		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
 		Node	   *expr = get_sortgroupclause_expr(clause, stage->root->processed_tlist);
-		Node	   *key = pgjs_make_key(clause->sortop, expr);
-		const char *reason = pgjs_order_refusal(stage->root, as_columns(key, stage->at_hand));
+		const char *reason;
+		Node	   *key = pgjs_find_key(&stage->computed, clause->sortop, expr, pgjs_order_refusal, &reason);
 
-		if (reason != NULL)
+		if (key == NULL)
 		{
 			pgjs_decline(stage->info, "%s", reason);
 			return false;
@@ -684,10 +565,40 @@ plan_order(Stage *stage)
 		stage->node.keys = lappend(stage->node.keys, key);
 		stage->parallel_safe &= is_parallel_safe(stage->root, expr);
 	}
-	stage->node.limit = find_limit(parse);
 	stage->pathkeys = stage->root->sort_pathkeys;
 	cost_qual_eval(&cost, stage->node.keys, stage->root);
 	stage->per_row = cost.per_tuple;
+	return true;
+}
+
+static bool
+plan_order(Stage *stage)
+{
+	Query	   *parse = stage->root->parse;
+
+	if (!find_order(stage, parse->sortClause))
+		return false;
+	stage->node.limit = find_limit(parse);
+	if (stage->node.limit > 0 && parse->limitOption == LIMIT_OPTION_WITH_TIES)
+		stage->node.cut_keys = list_length(stage->node.keys);
+	return true;
+}
+
+/* The parser has made the first keys of ORDER BY those of DISTINCT ON. */
+static bool
+plan_distinct_on(Stage *stage)
+{
+	Query	   *parse = stage->root->parse;
+
+	if (list_length(parse->sortClause) <= list_length(parse->distinctClause))
+	{
+		pgjs_decline(stage->info, "DISTINCT ON takes any row of those that are alike");
+		return false;
+	}
+	if (!find_order(stage, parse->sortClause))
+		return false;
+	stage->node.cut_keys = list_length(parse->distinctClause);
+	stage->distinct = get_sortgrouplist_exprs(parse->distinctClause, stage->root->processed_tlist);
 	return true;
 }
 
@@ -719,8 +630,6 @@ has_outer_param_walker(Node *node, void *context)
 static const char *
 input_refusal(PlannerInfo *root, const RelOptInfo *input, const PgjsTree *tree)
 {
-	if (tree->deferred != NIL)
-		return "a condition with a subquery comes before it";
 	if (root->parse->hasTargetSRFs)
 		return "set-returning functions are not supported";
 	if (!IS_SIMPLE_REL(input))
@@ -731,6 +640,14 @@ input_refusal(PlannerInfo *root, const RelOptInfo *input, const PgjsTree *tree)
 	if (has_outer_param_walker((Node *) tree->filters, root))
 		return "a correlated subquery over one table";
 	return NULL;
+}
+
+/* What the node stands on: the input after its deferred conditions, with what it computes for the node. */
+static PgjsTree *
+input_tree(const Stage *stage, PgjsTree *tree, int workers)
+{
+	return pgjs_with_columns(pgjs_with_deferred(stage->root, tree, workers), stage->computed.columns,
+							 stage->computed.cost);
 }
 
 static void
@@ -773,8 +690,8 @@ pgjs_upper(PlannerInfo *root, UpperRelationKind kind, RelOptInfo *input_rel, Rel
 			make_tree = window_tree;
 			break;
 		case UPPERREL_DISTINCT:
-			plan = plan_distinct;
-			make_tree = group_tree;
+			plan = root->parse->hasDistinctOn ? plan_distinct_on : plan_distinct;
+			make_tree = root->parse->hasDistinctOn ? sort_tree : group_tree;
 			break;
 		case UPPERREL_ORDERED:
 			plan = plan_order;
@@ -790,13 +707,16 @@ pgjs_upper(PlannerInfo *root, UpperRelationKind kind, RelOptInfo *input_rel, Rel
 	input = IS_SIMPLE_REL(input_rel) ? pgjs_leaf(root, input_rel) : pgjs_relinfo(root, input_rel);
 	if (input == NULL || (input->serial == NULL && input->parallel == NULL))
 		return;					/* it has its own reason */
+	any = input->serial != NULL ? input->serial : input->parallel;
+	/* DISTINCT ON has sorted them. */
+	if (any->kind == PGJS_TREE_SORT)
+		return;
 	stage.info = pgjs_relinfo(root, output_rel);
 	if (stage.info == NULL)
 		stage.info = pgjs_relinfo_make(root, output_rel);
 	if (stage.info == NULL)
 		return;
 	stage.info->scanned = input->scanned != NULL ? input->scanned : input_rel;
-	any = input->serial != NULL ? input->serial : input->parallel;
 	reason = input_refusal(root, input_rel, any);
 	if (reason != NULL)
 	{
@@ -804,16 +724,21 @@ pgjs_upper(PlannerInfo *root, UpperRelationKind kind, RelOptInfo *input_rel, Rel
 		return;
 	}
 
-	stage.at_hand = pgjs_tree_computes(any);
+	stage.computed = (PgjsComputed) {root, stage.info->scanned->relids, pgjs_tree_computes(any)};
 	stage.parallel_safe = true;
 	if (!plan(&stage))
 		return;
 	if (input->serial != NULL)
-		stage.info->serial =
-			make_tree(&stage, pgjs_with_columns(input->serial, stage.computed, stage.computed_cost), 0);
+		stage.info->serial = make_tree(&stage, input_tree(&stage, input->serial, 0), 0);
 	if (input->parallel != NULL && stage.parallel_safe && root->glob->parallelModeOK)
-		stage.info->parallel =
-			make_tree(&stage, pgjs_with_columns(input->parallel, stage.computed, stage.computed_cost),
-					  Max(input->parallel->workers, 1));
+	{
+		int			workers = Max(input->parallel->workers, 1);
+
+		stage.info->parallel = make_tree(&stage, input_tree(&stage, input->parallel, workers), workers);
+	}
+	if (kind == UPPERREL_ORDERED)
+		pgjs_note_sorted_fallback(root, input_rel, input, output_rel, stage.info);
+	else
+		(void) pgjs_note_fallback(root, output_rel, stage.info, stage.target, stage.pathkeys);
 	offer(&stage);
 }

@@ -108,9 +108,22 @@ make_aggregate(const WindowFunc *function)
 	return aggregate;
 }
 
+/* A value as the plan can compute it, or a column that is computed of it; NULL, with the reason, if it is neither. */
+static Node *
+find_value(PgjsComputed *computed, Node *expr, const char **reason)
+{
+	*reason = pgjs_value_refusal(computed->root, expr);
+	if (*reason == NULL)
+		return expr;
+	expr = pgjs_compute_below(computed, expr, reason);
+	if (expr != NULL)
+		*reason = NULL;
+	return expr;
+}
+
 /* Why a window function cannot be computed, or NULL and its form. */
 static const char *
-read_function(PlannerInfo *root, PgjsWindow *window)
+read_function(PgjsComputed *computed, PgjsWindow *window)
 {
 	WindowFunc *function = window->function;
 	PgjsWindowFunction *form = &window->form;
@@ -123,10 +136,13 @@ read_function(PlannerInfo *root, PgjsWindow *window)
 		Aggref	   *aggregate = make_aggregate(function);
 
 		form->kind = PGJS_WINDOW_AGGREGATE;
-		window->exprs = list_make1(aggregate);
 		if (!is_quick(form))
 			return "an aggregate over such frames is not supported";
-		return pgjs_aggregate_refusal(root, aggregate);
+		aggregate = pgjs_find_call(computed, aggregate, &reason);
+		if (aggregate == NULL)
+			return reason;
+		window->exprs = list_make1(aggregate);
+		return NULL;
 	}
 	window->exprs = list_make1(makeBoolConst(true, false));
 	switch (function->winfnoid)
@@ -178,18 +194,14 @@ read_function(PlannerInfo *root, PgjsWindow *window)
 		default:
 			return "a window function of this kind is not supported";
 	}
+	first = find_value(computed, first, &reason);
 	window->exprs = list_make1(first);
-	reason = pgjs_value_refusal(root, first);
-	if (list_length(function->args) == 3 && reason == NULL)
-	{
-		Node	   *third = lthird(function->args);
-
-		window->exprs = lappend(window->exprs, third);
-		/* Two numerics may lie in two forms. */
-		if (exprType(third) == NUMERICOID)
-			return "lag or lead with a numeric default is not supported";
-		reason = pgjs_value_refusal(root, third);
-	}
+	if (first == NULL || list_length(function->args) < 3)
+		return reason;
+	/* Two numerics may lie in two forms. */
+	if (exprType(first) == NUMERICOID)
+		return "lag or lead with a numeric default is not supported";
+	window->exprs = lappend(window->exprs, find_value(computed, lthird(function->args), &reason));
 	return reason;
 }
 
@@ -202,35 +214,35 @@ is_constant(Node *expr)
 
 /* The keys of a window; why it can have none such, or NULL. */
 static const char *
-read_keys(PlannerInfo *root, const WindowClause *clause, PgjsTree *node)
+read_keys(PgjsComputed *computed, const WindowClause *clause, PgjsTree *node)
 {
 	ListCell   *lc;
 
 	foreach(lc, clause->partitionClause)
 	{
 		SortGroupClause *sort = lfirst_node(SortGroupClause, lc);
-		Node	   *expr = get_sortgroupclause_expr(sort, root->processed_tlist);
-		Node	   *key = pgjs_make_key(sort->eqop, expr);
+		Node	   *expr = get_sortgroupclause_expr(sort, computed->root->processed_tlist);
+		Node	   *key;
 		const char *reason;
 
 		if (is_constant(expr))
 			continue;
-		reason = pgjs_group_refusal(root, key);
-		if (reason != NULL)
+		key = pgjs_find_key(computed, sort->eqop, expr, pgjs_group_refusal, &reason);
+		if (key == NULL)
 			return reason;
 		node->keys = list_append_unique(node->keys, key);
 	}
 	foreach(lc, clause->orderClause)
 	{
 		SortGroupClause *sort = lfirst_node(SortGroupClause, lc);
-		Node	   *expr = get_sortgroupclause_expr(sort, root->processed_tlist);
-		Node	   *key = pgjs_make_key(sort->sortop, expr);
+		Node	   *expr = get_sortgroupclause_expr(sort, computed->root->processed_tlist);
+		Node	   *key;
 		const char *reason;
 
 		if (is_constant(expr))
 			continue;
-		reason = pgjs_order_refusal(root, key);
-		if (reason != NULL)
+		key = pgjs_find_key(computed, sort->sortop, expr, pgjs_order_refusal, &reason);
+		if (key == NULL)
 			return reason;
 		if (list_length(node->conditions) == PGJS_MOST_ORDER_KEYS)
 			return "a window is ordered by too many keys";
@@ -264,8 +276,9 @@ read_run_conditions(PlannerInfo *root, const WindowClause *clause, List **filter
 }
 
 const char *
-pgjs_plan_windows(PlannerInfo *root, List *exprs, List **nodes)
+pgjs_plan_windows(PgjsComputed *computed, List *exprs, List **nodes)
 {
+	PlannerInfo *root = computed->root;
 	List	   *functions = NIL;
 	List	   *filters = NIL;
 	Cost		unused = 0.0;
@@ -295,11 +308,11 @@ pgjs_plan_windows(PlannerInfo *root, List *exprs, List **nodes)
 			if (window->function->winref != clause->winref)
 				continue;
 			if (node->functions == NIL)
-				reason = read_keys(root, clause, node);
+				reason = read_keys(computed, clause, node);
 			if (reason == NULL)
 				reason = read_frame(clause, node->conditions != NIL, &window->form);
 			if (reason == NULL)
-				reason = read_function(root, window);
+				reason = read_function(computed, window);
 			if (reason != NULL)
 				return reason;
 			node->functions = lappend(node->functions, window);
