@@ -1,15 +1,16 @@
 /*
  * calls.c
  *		What a session asks of PostgreSQL by CALL: expressions over a batch of
- *		rows, in any participant, and rows of a plan of PostgreSQL's, in the
- *		leader.
+ *		rows, and aggregates of them, in any participant, and rows of a plan of
+ *		PostgreSQL's, in the leader.
  *
  * No Rust frame is on the stack here, so anything may happen: SQL functions,
  * queries that are JoinScans themselves, interrupts, errors.
  *
  * Expressions arrive as text (nodeToString), in the leader as in workers:
  * Params are Consts in it, but for those of InitPlans that the leader may yet
- * have to run, and Vars mean columns of the plan.
+ * have to run, and Vars mean columns of the plan. Conditions with subqueries,
+ * in the leader alone, come ready from the executor node.
  */
 #include "postgres.h"
 
@@ -39,6 +40,7 @@ typedef struct ValueType
 typedef struct Evaluator
 {
 	ExprState  *conditions;		/* NULL: none */
+	ExprContext *econtext;		/* that they are evaluated in */
 	ExprState **results;		/* nresults of them */
 	ValueType  *types;			/* of the results */
 	uint32		nresults;
@@ -61,13 +63,15 @@ struct PgjsCalls
 	ExprContext *econtext;
 	Evaluator **evaluators;		/* by number; NULL: not asked for yet */
 	uint32		nevaluators;
+	PgjsAccumulator **accumulators; /* likewise */
 	Leaf	   *leaves;
 	uint32		nleaves;
+	List	   *prepared;		/* of PgjsPrepared */
 	EState	   *estate;			/* what leaves and InitPlans run in; NULL in workers */
 };
 
 PgjsCalls *
-pgjs_calls_create(const PgjsExpressions *expressions, List *leaves, EState *estate)
+pgjs_calls_create(const PgjsExpressions *expressions, List *leaves, List *prepared, EState *estate)
 {
 	PgjsCalls  *calls = palloc0(sizeof(PgjsCalls));
 	ListCell   *lc;
@@ -75,9 +79,11 @@ pgjs_calls_create(const PgjsExpressions *expressions, List *leaves, EState *esta
 	calls->cxt = CurrentMemoryContext;
 	calls->batch_cxt = AllocSetContextCreate(calls->cxt, "pg_joinscan call", ALLOCSET_DEFAULT_SIZES);
 	calls->estate = estate;
+	calls->prepared = prepared;
 	calls->expressions = *expressions;
 	calls->nevaluators = expressions->ncalls;
 	calls->evaluators = palloc0(Max(expressions->ncalls, 1) * sizeof(Evaluator *));
+	calls->accumulators = palloc0(Max(expressions->ncalls, 1) * sizeof(PgjsAccumulator *));
 	calls->nleaves = list_length(leaves);
 	calls->leaves = palloc0(Max(calls->nleaves, 1) * sizeof(Leaf));
 	foreach(lc, leaves)
@@ -88,6 +94,12 @@ pgjs_calls_create(const PgjsExpressions *expressions, List *leaves, EState *esta
 void
 pgjs_calls_end(PgjsCalls *calls)
 {
+	for (uint32 i = 0; i < calls->nevaluators; i++)
+	{
+		if (calls->accumulators[i] != NULL)
+			pgjs_accumulator_end(calls->accumulators[i]);
+		calls->accumulators[i] = NULL;
+	}
 	if (calls->econtext != NULL)
 		FreeExprContext(calls->econtext, true);
 	calls->econtext = NULL;
@@ -166,12 +178,28 @@ read_expressions(PgjsCalls *calls)
 	memset(calls->slot->tts_isnull, true, from->ncolumns * sizeof(bool));
 	/* Of the query's memory: what an InitPlan gives that is run here must outlast this run. */
 	calls->econtext = calls->estate != NULL ? CreateExprContext(calls->estate) : CreateStandaloneExprContext();
-	calls->econtext->ecxt_scantuple = calls->slot;
+}
+
+/* The conditions that the executor node has made ready, or NULL. */
+static const PgjsPrepared *
+find_prepared(const PgjsCalls *calls, const PgjsCall *call)
+{
+	ListCell   *lc;
+
+	foreach(lc, calls->prepared)
+	{
+		const PgjsPrepared *prepared = lfirst(lc);
+
+		if (call->nconditions > 0 && prepared->first == call->conditions[0])
+			return prepared;
+	}
+	return NULL;
 }
 
 static Evaluator *
 find_evaluator(PgjsCalls *calls, const PgjsCall *call)
 {
+	const PgjsPrepared *prepared = find_prepared(calls, call);
 	MemoryContext old;
 	Evaluator  *evaluator;
 	List	   *conditions = NIL;
@@ -186,9 +214,10 @@ find_evaluator(PgjsCalls *calls, const PgjsCall *call)
 	if (calls->slot == NULL)
 		read_expressions(calls);
 	evaluator = palloc0(sizeof(Evaluator));
-	for (uint32 i = 0; i < call->nconditions; i++)
+	for (uint32 i = 0; prepared == NULL && i < call->nconditions; i++)
 		conditions = lappend(conditions, list_nth(calls->exprs, call->conditions[i]));
-	evaluator->conditions = ExecInitQual(conditions, NULL);
+	evaluator->conditions = prepared != NULL ? prepared->conditions : ExecInitQual(conditions, NULL);
+	evaluator->econtext = prepared != NULL ? prepared->econtext : calls->econtext;
 	evaluator->nresults = call->nresults;
 	evaluator->results = palloc(Max(call->nresults, 1) * sizeof(ExprState *));
 	evaluator->types = palloc(Max(call->nresults, 1) * sizeof(ValueType));
@@ -209,7 +238,7 @@ evaluate(PgjsCalls *calls, const PgjsCall *call, PgjsAnswer *answer)
 {
 	Evaluator  *evaluator = find_evaluator(calls, call);
 	TupleTableSlot *slot = calls->slot;
-	ExprContext *econtext = calls->econtext;
+	ExprContext *econtext = evaluator->econtext;
 	Columns		columns = make_columns(calls, evaluator->nresults, call->nrows);
 	bool	   *passed = MemoryContextAlloc(calls->batch_cxt, Max(call->nrows, 1) * sizeof(bool));
 	Size		bytes = 0;
@@ -219,6 +248,7 @@ evaluate(PgjsCalls *calls, const PgjsCall *call, PgjsAnswer *answer)
 		if (call->columns[i] >= calls->expressions.ncolumns)
 			elog(ERROR, "column %u does not exist", call->columns[i]);
 	}
+	econtext->ecxt_scantuple = slot;
 	for (uint32 row = 0; row < call->nrows; row++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -247,6 +277,68 @@ evaluate(PgjsCalls *calls, const PgjsCall *call, PgjsAnswer *answer)
 	answer->ncolumns = evaluator->nresults;
 	answer->nrows = call->nrows;
 	answer->passed = evaluator->conditions == NULL ? NULL : passed;
+}
+
+/* ---- aggregates ---- */
+
+static PgjsAccumulator *
+find_accumulator(PgjsCalls *calls, const PgjsCall *call, const uint32 *exprs, uint32 nexprs)
+{
+	MemoryContext old;
+	List	   *aggregates = NIL;
+	bool		grouped = false;
+
+	if (call->number >= calls->nevaluators)
+		elog(ERROR, "evaluation %u does not exist", call->number);
+	if (calls->accumulators[call->number] != NULL)
+		return calls->accumulators[call->number];
+	for (uint32 i = 0; i < call->ncolumns; i++)
+		grouped |= call->columns[i] == PGJS_COLUMN_GROUP_NUMBER;
+	old = MemoryContextSwitchTo(calls->cxt);
+	if (calls->slot == NULL)
+		read_expressions(calls);
+	for (uint32 i = 0; i < nexprs; i++)
+		aggregates = lappend(aggregates, list_nth(calls->exprs, exprs[i]));
+	calls->accumulators[call->number] = pgjs_accumulator_create(aggregates, &calls->expressions, grouped);
+	MemoryContextSwitchTo(old);
+	return calls->accumulators[call->number];
+}
+
+static void
+accumulate(PgjsCalls *calls, const PgjsCall *call, PgjsAnswer *answer)
+{
+	pgjs_accumulate(find_accumulator(calls, call, call->conditions, call->nconditions), call);
+	answer->nrows = call->nrows;
+}
+
+static void
+finalize(PgjsCalls *calls, const PgjsCall *call, PgjsAnswer *answer)
+{
+	PgjsAccumulator *accumulator = find_accumulator(calls, call, call->results, call->nresults);
+	Columns		columns = make_columns(calls, call->nresults, call->nrows);
+	ValueType  *types = MemoryContextAlloc(calls->batch_cxt, Max(call->nresults, 1) * sizeof(ValueType));
+	Size		bytes = 0;
+
+	for (uint32 i = 0; i < call->nresults; i++)
+		types[i] = value_type(exprType(list_nth(calls->exprs, call->results[i])));
+	for (uint32 row = 0; row < call->nrows; row++)
+	{
+		int			first;
+		int64		number = call->ncolumns > 0 ? DatumGetInt64((Datum) call->values[0][row]) : 0;
+		TupleTableSlot *slot = pgjs_accumulated(accumulator, number, &first);
+
+		for (uint32 i = 0; i < call->nresults; i++)
+		{
+			Datum		value = slot_getattr(slot, first + i, &columns.nulls[i][row]);
+
+			if (!columns.nulls[i][row])
+				columns.values[i][row] = plain(calls, value, types[i], &bytes);
+		}
+	}
+	answer->values = (const uint64_t *const *) columns.values;
+	answer->nulls = (const bool *const *) columns.nulls;
+	answer->ncolumns = call->nresults;
+	answer->nrows = call->nrows;
 }
 
 /* ---- leaves ---- */
@@ -309,10 +401,20 @@ pgjs_call(PgjsCalls *calls, PgjsHostState *host, PgjsSession *session)
 	bool		taken;
 
 	pgjs_session_call(session, &call);
-	if (call.kind == PGJS_CALL_EVALUATE)
-		evaluate(calls, &call, &answer);
-	else
-		fetch(calls, &call, &answer);
+	switch (call.kind)
+	{
+		case PGJS_CALL_EVALUATE:
+			evaluate(calls, &call, &answer);
+			break;
+		case PGJS_CALL_ACCUMULATE:
+			accumulate(calls, &call, &answer);
+			break;
+		case PGJS_CALL_FINALIZE:
+			finalize(calls, &call, &answer);
+			break;
+		default:
+			fetch(calls, &call, &answer);
+	}
 
 	pgjs_rust_depth++;
 	taken = pgjs_session_answer(session, &answer);

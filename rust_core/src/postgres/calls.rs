@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// What a node wants of C.
 #[derive(Clone, Debug)]
 pub enum Request {
-    /// The expressions of `evaluation` over the rows of `input`.
+    /// The expressions of `evaluation` over the rows of `input`, which has the columns that it looks at.
     Evaluate { evaluation: Arc<Evaluation>, input: RecordBatch },
     /// More rows of a leaf.
     Fetch { fetch: Arc<Fetch> },
@@ -24,16 +24,29 @@ pub enum Request {
 /// What one node has evaluated, the same for each of its batches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evaluation {
+    pub kind: EvaluationKind,
     /// Number of the node in the plan: C keeps what it has prepared for it.
     pub call: u32,
     /// Plan column of each input column.
     pub inputs: Vec<u32>,
-    /// Conditions, as indexes of the plan's expressions; a row passes where all are true. Evaluated in this order.
+    /// Conditions, as indexes of the plan's expressions; a row passes where all are true. Evaluated in this order. The
+    /// aggregates, where rows are accumulated.
     pub conditions: Vec<u32>,
-    /// Expressions whose values are wanted of the rows that pass.
+    /// Expressions whose values are wanted of the rows that pass; the aggregates, where they are finalized.
     pub results: Vec<u32>,
     /// The types of their values.
     pub types: Vec<DataType>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, prost::Enumeration)]
+#[repr(i32)]
+pub enum EvaluationKind {
+    /// Expressions of each row.
+    Rows = 0,
+    /// Each row goes to its group, for aggregates that PostgreSQL computes.
+    Accumulate = 1,
+    /// The aggregates of each group, which come in the order of their numbers; under the same call number.
+    Finalize = 2,
 }
 
 /// Which columns of which leaf.

@@ -18,10 +18,18 @@ use datafusion::physical_plan::{
 use futures::future::BoxFuture;
 use futures::{FutureExt, Stream, StreamExt};
 
-use super::calls::{Answer, Evaluation, Request};
+use super::calls::{Answer, Evaluation, EvaluationKind, Request};
 use super::properties;
 use crate::error::{Error, Result};
 use crate::session::SessionContext;
+
+/// In place of an input's plan column: nothing looks at it.
+pub const UNSEEN: u32 = u32::MAX;
+/// It is the number of the row's group.
+pub const GROUP_NUMBER: u32 = u32::MAX - 1;
+
+/// Groups whose aggregates C is asked for at once: a value may be of many megabytes, and an answer has them all.
+const FINALIZED_ROWS: usize = 256;
 
 /// A computed column: which expression of the plan, and what it gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +44,9 @@ pub struct ResultColumn {
 #[derive(Debug)]
 pub struct PostgresEvalExec {
     input: Arc<dyn ExecutionPlan>,
+    inputs: Vec<u32>,
+    /// The columns of `input` that the evaluation looks at.
+    seen: Arc<[usize]>,
     evaluation: Arc<Evaluation>,
     results: Vec<ResultColumn>,
     keep: Vec<usize>,
@@ -44,9 +55,10 @@ pub struct PostgresEvalExec {
 }
 
 impl PostgresEvalExec {
-    /// Call number `call` of the plan. `inputs` are the plan columns of `input`'s columns. Errors: XX000 when `keep`
-    /// or `inputs` do not fit the input.
+    /// Call number `call` of the plan. `inputs` are the plan columns of `input`'s columns, or [`UNSEEN`] or
+    /// [`GROUP_NUMBER`]. Errors: XX000 when `keep` or `inputs` do not fit the input.
     pub fn try_new(
+        kind: EvaluationKind,
         call: u32,
         input: Arc<dyn ExecutionPlan>,
         inputs: Vec<u32>,
@@ -61,15 +73,19 @@ impl PostgresEvalExec {
         let kept = keep.iter().map(|&at| schema.fields()[at].as_ref().clone());
         let computed = results.iter().map(|result| Field::new(&result.name, result.data_type.clone(), true));
         let properties = properties(&input, kept.chain(computed).collect());
+        let seen: Vec<usize> = (0..inputs.len()).filter(|&at| inputs[at] != UNSEEN).collect();
         let evaluation = Evaluation {
+            kind,
             call,
-            inputs,
+            inputs: seen.iter().map(|&at| inputs[at]).collect(),
             conditions,
             results: results.iter().map(|result| result.expr).collect(),
             types: results.iter().map(|result| result.data_type.clone()).collect(),
         };
         Ok(Self {
             input,
+            inputs,
+            seen: seen.into(),
             evaluation: Arc::new(evaluation),
             results,
             keep,
@@ -80,6 +96,10 @@ impl PostgresEvalExec {
 
     pub fn evaluation(&self) -> &Evaluation {
         &self.evaluation
+    }
+
+    pub fn inputs(&self) -> &[u32] {
+        &self.inputs
     }
 
     pub fn results(&self) -> &[ResultColumn] {
@@ -93,8 +113,8 @@ impl PostgresEvalExec {
 
 impl DisplayAs for PostgresEvalExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Evaluation { call, conditions, results, .. } = self.evaluation.as_ref();
-        write!(f, "PostgresEvalExec: call={call}, conditions={conditions:?}, results={results:?}")
+        let Evaluation { kind, call, conditions, results, .. } = self.evaluation.as_ref();
+        write!(f, "PostgresEvalExec: call={call}, conditions={conditions:?}, results={results:?}, {kind:?}")
     }
 }
 
@@ -122,10 +142,10 @@ impl ExecutionPlan for PostgresEvalExec {
         self: Arc<Self>,
         mut children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        let Evaluation { call, inputs, conditions, .. } = self.evaluation.as_ref();
-        let (inputs, conditions) = (inputs.clone(), conditions.clone());
+        let Evaluation { kind, call, conditions, .. } = self.evaluation.as_ref();
+        let (inputs, conditions) = (self.inputs.clone(), conditions.clone());
         let input = children.swap_remove(0);
-        Ok(Arc::new(Self::try_new(*call, input, inputs, conditions, self.results.clone(), self.keep.clone())?))
+        Ok(Arc::new(Self::try_new(*kind, *call, input, inputs, conditions, self.results.clone(), self.keep.clone())?))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DataFusionResult<SendableRecordBatchStream> {
@@ -133,9 +153,11 @@ impl ExecutionPlan for PostgresEvalExec {
             session: SessionContext::of(&context)?,
             input: self.input.execute(partition, Arc::clone(&context))?,
             evaluation: Arc::clone(&self.evaluation),
+            seen: Arc::clone(&self.seen),
             keep: self.keep.clone(),
             schema: self.schema(),
             state: State::Idle,
+            rest: None,
             metrics: BaselineMetrics::new(&self.metrics, partition),
         }))
     }
@@ -157,24 +179,43 @@ struct EvalStream {
     session: Arc<SessionContext>,
     input: SendableRecordBatchStream,
     evaluation: Arc<Evaluation>,
+    seen: Arc<[usize]>,
     keep: Vec<usize>,
     schema: SchemaRef,
     state: State,
+    /// Of the input batch that C was asked about in part.
+    rest: Option<RecordBatch>,
     metrics: BaselineMetrics,
 }
 
 impl EvalStream {
+    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Option<DataFusionResult<RecordBatch>>> {
+        let batch = match self.rest.take() {
+            Some(batch) => batch,
+            None => match ready!(self.input.poll_next_unpin(cx)) {
+                Some(Ok(batch)) => batch,
+                other => return Poll::Ready(other),
+            },
+        };
+        let rows = batch.num_rows();
+        if self.evaluation.kind != EvaluationKind::Finalize || rows <= FINALIZED_ROWS {
+            return Poll::Ready(Some(Ok(batch)));
+        }
+        self.rest = Some(batch.slice(FINALIZED_ROWS, rows - FINALIZED_ROWS));
+        Poll::Ready(Some(Ok(batch.slice(0, FINALIZED_ROWS))))
+    }
+
     fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Option<DataFusionResult<RecordBatch>>> {
         loop {
             match &mut self.state {
                 State::Done => return Poll::Ready(None),
-                State::Idle => match ready!(self.input.poll_next_unpin(cx)) {
+                State::Idle => match ready!(self.poll_input(cx)) {
                     None => self.state = State::Done,
                     Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                     Some(Ok(batch)) if batch.num_rows() == 0 => {}
                     Some(Ok(batch)) => {
-                        let request =
-                            Request::Evaluate { evaluation: Arc::clone(&self.evaluation), input: batch.clone() };
+                        let input = batch.project(&self.seen)?;
+                        let request = Request::Evaluate { evaluation: Arc::clone(&self.evaluation), input };
                         self.state = State::Asked(batch, SessionContext::call(&self.session, request).boxed());
                     }
                 },

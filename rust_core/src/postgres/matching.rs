@@ -31,7 +31,7 @@ use datafusion::physical_plan::{
 use futures::future::BoxFuture;
 use futures::{FutureExt, Stream, StreamExt};
 
-use super::calls::{Answer, Evaluation, Request};
+use super::calls::{Answer, Evaluation, EvaluationKind, Request};
 use super::properties;
 use crate::error::{Error, Result};
 use crate::session::SessionContext;
@@ -172,8 +172,14 @@ impl PostgresMatchExec {
         }
         let kept = columns.keep.iter().map(|&at| fields[at].clone().with_nullable(true)).collect();
         let properties = properties(&input, kept);
-        let evaluation =
-            Evaluation { call, inputs: columns.inputs.clone(), conditions, results: vec![], types: vec![] };
+        let evaluation = Evaluation {
+            kind: EvaluationKind::Rows,
+            call,
+            inputs: columns.inputs.clone(),
+            conditions,
+            results: vec![],
+            types: vec![],
+        };
         Ok(Self {
             input,
             kind,

@@ -17,8 +17,8 @@ use arrow::datatypes::{Field, Schema};
 use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_plan::{ExecutionPlan, Partitioning, PlanProperties};
 
-pub use calls::{Answer, Calls, Request};
-pub use eval::{PostgresEvalExec, ResultColumn};
+pub use calls::{Answer, Calls, EvaluationKind, Request};
+pub use eval::{GROUP_NUMBER, PostgresEvalExec, ResultColumn, UNSEEN};
 pub use leaf::{LeafColumn, PostgresLeafExec};
 pub use matching::{MatchColumns, MatchKind, PostgresMatchExec, RowNumberExec};
 

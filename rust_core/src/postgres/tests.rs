@@ -6,7 +6,7 @@ use arrow::array::{Array, BooleanArray, Int64Array};
 use arrow::datatypes::DataType;
 use datafusion::physical_plan::ExecutionPlan;
 
-use super::{Answer, LeafColumn, PostgresEvalExec, PostgresLeafExec, Request, ResultColumn};
+use super::{Answer, EvaluationKind, LeafColumn, PostgresEvalExec, PostgresLeafExec, Request, ResultColumn};
 use crate::error::Error;
 use crate::exchange::Distribution;
 use crate::exchange::session_tests::{Session, join, stream, table};
@@ -19,7 +19,7 @@ fn leaf() -> Arc<dyn ExecutionPlan> {
 /// Even keys pass; the result is the key times ten.
 fn eval(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
     let result = ResultColumn { expr: 1, data_type: DataType::Int64, name: "key".into() };
-    Arc::new(PostgresEvalExec::try_new(0, input, vec![0], vec![0], vec![result], vec![]).unwrap())
+    Arc::new(PostgresEvalExec::try_new(EvaluationKind::Rows, 0, input, vec![0], vec![0], vec![result], vec![]).unwrap())
 }
 
 fn keys(keys: impl IntoIterator<Item = i64>) -> Arc<Int64Array> {
@@ -93,5 +93,27 @@ fn a_failed_call_fails_the_session() {
 fn the_end_withdraws_what_is_asked() {
     let mut session = Session::new(3, true, stream(0, Distribution::Gather, eval(table(3, 10))));
     session.answer = |_, _| Err(Error::internal("nobody asks after the end"));
+    session.end();
+}
+
+/// A group's value is ten times its number; C is asked in the order of the numbers.
+fn finalized(_: u32, request: &Request) -> Result<Answer, Error> {
+    let Request::Evaluate { evaluation, input } = request else { return Err(Error::internal("a leaf")) };
+    assert_eq!(evaluation.kind, EvaluationKind::Finalize);
+    assert!((1..=256).contains(&input.num_rows()));
+    let numbers = input.column(0).as_any().downcast_ref::<Int64Array>().unwrap();
+    let results = keys(numbers.values().iter().map(|number| number * 10));
+    Ok(Answer { rows: numbers.len(), columns: vec![results], passed: None, done: false })
+}
+
+#[test]
+fn groups_are_finalized_a_part_of_a_batch_at_a_time() {
+    let result = ResultColumn { expr: 1, data_type: DataType::Int64, name: "key".into() };
+    let input = table(2, 700);
+    let kind = EvaluationKind::Finalize;
+    let plan = PostgresEvalExec::try_new(kind, 0, input, vec![super::GROUP_NUMBER], vec![], vec![result], vec![]);
+    let mut session = Session::new(1, true, stream(0, Distribution::Gather, Arc::new(plan.unwrap())));
+    session.answer = finalized;
+    assert_eq!(session.run().unwrap(), (0..1400).map(|number| number * 10).collect::<Vec<i64>>());
     session.end();
 }
