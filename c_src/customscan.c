@@ -6,6 +6,9 @@
  * their values, and runs until its rows are out, a rescan, or the end. Nothing
  * is launched earlier, so EXPLAIN costs nothing.
  *
+ * When memory runs out before the first row, PostgreSQL's plan gives the rows
+ * (fallback.c).
+ *
  * Who ends a run: in parallel mode ShutdownCustomScan at the latest, since the
  * executor leaves parallel mode right after. The leader alone must go on after
  * a shutdown, which a cursor gets after every fetch, and ends at
@@ -19,6 +22,7 @@
 #include "executor/executor.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "utils/acl.h"
@@ -135,16 +139,48 @@ open_tables(PgjsScanState *state, CustomScan *cscan, EState *estate, int eflags)
 static void
 init_leaves(PgjsScanState *state, const CustomScan *cscan, EState *estate, int eflags)
 {
+	List	   *plans = pgjs_leaf_plans(cscan);
 	ListCell   *lc;
 
-	state->leaves = palloc(Max(list_length(cscan->custom_plans), 1) * sizeof(char *));
-	foreach(lc, cscan->custom_plans)
+	state->nleaves = list_length(plans);
+	state->leaves = palloc(Max(state->nleaves, 1) * sizeof(char *));
+	foreach(lc, plans)
 	{
 		/* Nothing here goes backward, marks a place or promises a cheap rescan. */
 		int			flags = eflags & ~(EXEC_FLAG_REWIND | EXEC_FLAG_BACKWARD | EXEC_FLAG_MARK);
 
 		state->css.custom_ps = lappend(state->css.custom_ps, ExecInitNode(lfirst(lc), estate, flags));
 		state->leaves[foreach_current_index(lc)] = psprintf("%d", foreach_current_index(lc) + 1);
+	}
+}
+
+/*
+ * The conditions of FILTERs. Their subqueries have this node as their parent:
+ * rescans and EXPLAIN find them there. In the plan's text NULLs stand in their
+ * place, and no Param in them is bound: they read the query's own, when they need them.
+ */
+static void
+init_filters(PgjsScanState *state, const CustomScan *cscan)
+{
+	state->exprs = list_copy(cscan->custom_exprs);
+	for (int at = 0; at < state->ntree; at++)
+	{
+		const PgjsTreeNode *node = &state->tree[at];
+		List	   *conditions = NIL;
+		PgjsPrepared *prepared;
+
+		if (node->kind != PGJS_TREE_FILTER)
+			continue;
+		for (uint32 i = node->first_condition; i < node->first_condition + node->nconditions; i++)
+		{
+			conditions = lappend(conditions, pgjs_uncovered(list_nth(cscan->custom_exprs, i)));
+			lfirst(list_nth_cell(state->exprs, i)) = makeBoolConst(false, true);
+		}
+		prepared = palloc(sizeof(PgjsPrepared));
+		prepared->first = node->first_condition;
+		prepared->conditions = ExecInitQual(conditions, &state->css.ss.ps);
+		prepared->econtext = state->css.ss.ps.ps_ExprContext;
+		state->prepared = lappend(state->prepared, prepared);
 	}
 }
 
@@ -212,12 +248,15 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	state->functions = unpack(cscan->custom_private, PGJS_PRIVATE_FUNCTIONS, sizeof(PgjsWindowFunction),
 							  &state->nfunctions);
 	state->workers = intVal(list_nth(cscan->custom_private, PGJS_PRIVATE_WORKERS));
+	state->eflags = eflags;
+	state->places = list_nth(cscan->custom_private, PGJS_PRIVATE_FALLBACK);
 	state->noutput = intVal(list_nth(cscan->custom_private, PGJS_PRIVATE_NOUTPUT));
 	state->hash_memory = (Size) intVal(list_nth(cscan->custom_private, PGJS_PRIVATE_HASH_MEMORY)) * 1024;
 	open_tables(state, cscan, estate, eflags);
 	init_leaves(state, cscan, estate, eflags);
 	init_columns(state, cscan);
-	state->has_params = pgjs_contain_params((Node *) cscan->custom_exprs);
+	init_filters(state, cscan);
+	state->has_params = pgjs_contain_params((Node *) state->exprs);
 	(void) check_functions_walker((Node *) cscan->custom_exprs, NULL);
 	/* Window functions, of which there are only the arguments. */
 	(void) check_functions_walker((Node *) cscan->custom_scan_tlist, NULL);
@@ -270,7 +309,7 @@ translate(PgjsScanState *state, ExprContext *econtext, int participants)
 	CustomScan *cscan = (CustomScan *) state->css.ss.ps.plan;
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "JoinScan translation", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
-	List	   *bound = cscan->custom_exprs;
+	List	   *bound = state->exprs;
 	int			nexprs = list_length(bound);
 	const void **exprs = palloc((nexprs + 1) * sizeof(void *));
 	const char **tables = palloc((state->nscans + 1) * sizeof(char *));
@@ -292,7 +331,7 @@ translate(PgjsScanState *state, ExprContext *econtext, int participants)
 		exprs[foreach_current_index(lc)] = lfirst(lc);
 	for (int k = 0; k < state->nscans; k++)
 		tables[k] = RelationGetRelationName(state->scans[k].table);
-	find_mentions(bound, mentions, &mentioned);
+	find_mentions(cscan->custom_exprs, mentions, &mentioned);
 
 	input.tree = state->tree;
 	input.columns = state->columns;
@@ -309,7 +348,7 @@ translate(PgjsScanState *state, ExprContext *econtext, int participants)
 	input.ncolumns = state->ncolumns;
 	input.nexprs = nexprs;
 	input.ntables = state->nscans;
-	input.nleaves = list_length(state->css.custom_ps);
+	input.nleaves = state->nleaves;
 	input.noutput = state->noutput;
 	input.participants = participants;
 
@@ -360,6 +399,7 @@ start_run(PgjsScanState *state)
 	spec.expressions.ncolumns = state->ncolumns;
 	spec.expressions.ncalls = pgjs_plan_calls(state->owner->plan);
 	spec.leaves = state->css.custom_ps;
+	spec.prepared = state->prepared;
 	spec.nworkers = workers;
 	spec.planned = workers + 1;
 	spec.planned_workers = state->workers;
@@ -441,13 +481,20 @@ drop_run(PgjsScanState *state)
 	end_run(state);
 	state->run = NULL;
 	state->finished = false;
+	state->returned = false;
 	memset(&state->batch, 0, sizeof(state->batch));
 	state->next = 0;
 	if (run != NULL)
 		pgjs_run_free(run);
 }
 
-/* Makes the next row of the batch due, or returns false when there is none. */
+static bool
+can_fall_back(const PgjsScanState *state)
+{
+	return state->places != NIL && !state->returned;
+}
+
+/* Makes the next row of the batch due, or returns false when there is none; or the fallback has begun, which has it. */
 static bool
 next_row(PgjsScanState *state)
 {
@@ -463,10 +510,18 @@ next_row(PgjsScanState *state)
 	check_stack_depth();
 	do
 	{
+		bool		exhausted = false;
+
 		state->next = 0;
 		state->batch.nrows = 0;
-		if (!pgjs_run_next(state->run, &state->batch))
+		if (!pgjs_run_next(state->run, &state->batch, can_fall_back(state) ? &exhausted : NULL))
 		{
+			if (exhausted)
+			{
+				drop_run(state);
+				pgjs_fallback_begin(state);
+				return false;
+			}
 			state->batch.nrows = 0;
 			state->finished = true;
 			/* Workers and the segment are of no more use, and other nodes may want them. */
@@ -491,9 +546,15 @@ exec_scan(CustomScanState *node)
 	{
 		uint32		row;
 
+		if (state->fallback != NULL)
+			return pgjs_fallback_row(state);
 		ResetExprContext(econtext);
 		if (!next_row(state))
+		{
+			if (state->fallback != NULL)
+				continue;
 			return ExecClearTuple(projection != NULL ? projection->pi_state.resultslot : slot);
+		}
 
 		ExecClearTuple(slot);
 		row = state->next++;
@@ -506,23 +567,30 @@ exec_scan(CustomScanState *node)
 		econtext->ecxt_scantuple = slot;
 		/* The deferred clauses. */
 		if (node->ss.ps.qual == NULL || ExecQual(node->ss.ps.qual, econtext))
+		{
+			state->returned = true;
 			return projection == NULL ? slot : ExecProject(projection);
+		}
 		InstrCountFiltered1(node, 1);
 		CHECK_FOR_INTERRUPTS();
 	}
 }
 
+/* Memory that has run out once would again: the fallback stays. */
 static void
 rescan(CustomScanState *node)
 {
+	PgjsScanState *state = (PgjsScanState *) node;
 	ListCell   *lc;
 
 	ExecScanReScan(&node->ss);
-	drop_run((PgjsScanState *) node);
+	drop_run(state);
 	foreach(lc, node->custom_ps)
 	{
 		PlanState  *leaf = lfirst(lc);
 
+		if (state->fallback != NULL && leaf != state->fallback)
+			continue;
 		if (node->ss.ps.chgParam != NULL)
 			UpdateChangedParamSet(leaf, node->ss.ps.chgParam);
 		/* One whose Params have changed is read anew by itself. */

@@ -66,25 +66,10 @@ stream_kind(uint32 kind)
 
 /* ---- conditions ---- */
 
-/* Without the covers of plan.c, which change nothing. */
-static Node *
-uncovered(Node *node, void *context)
-{
-	RelabelType *cover = (RelabelType *) node;
-
-	if (node == NULL)
-		return NULL;
-	if (IsA(node, RelabelType) && cover->resulttype == exprType((Node *) cover->arg) &&
-		cover->resulttypmod == exprTypmod((Node *) cover->arg) &&
-		cover->resultcollid == exprCollation((Node *) cover->arg))
-		return uncovered((Node *) cover->arg, context);
-	return expression_tree_mutator(node, uncovered, context);
-}
-
 static char *
 deparse(const Printer *printer, Node *expr)
 {
-	return deparse_expression(uncovered(expr, NULL), printer->deparse_cxt, true, false);
+	return deparse_expression(pgjs_uncovered(expr), printer->deparse_cxt, true, false);
 }
 
 /* Is a sort operator > of its family? */
@@ -129,6 +114,7 @@ is_below(const Printer *printer, const PgjsColumn *column, uint32 place)
 		case PGJS_TREE_AGGREGATE:
 		case PGJS_TREE_SORT:
 		case PGJS_TREE_WINDOW:
+		case PGJS_TREE_FILTER:
 			return is_below(printer, column, node->probe);
 		default:
 			if (is_below(printer, column, node->build) || is_below(printer, column, node->probe))
@@ -170,6 +156,7 @@ is_in_subtree(const Printer *printer, uint32 wanted, uint32 place)
 		case PGJS_TREE_AGGREGATE:
 		case PGJS_TREE_SORT:
 		case PGJS_TREE_WINDOW:
+		case PGJS_TREE_FILTER:
 			return is_in_subtree(printer, wanted, node->probe);
 		default:
 			return false;
@@ -242,7 +229,9 @@ show_order(Printer *printer, const PgjsTreeNode *sort, const char *label, uint32
 	if (texts != NIL)
 		ExplainPropertyList(label, texts, printer->es);
 	if (sort->limit > 0)
-		ExplainPropertyUInteger("Limit", NULL, sort->limit, printer->es);
+		ExplainPropertyUInteger(sort->cut_keys > 0 ? "Limit With Ties" : "Limit", NULL, sort->limit, printer->es);
+	else if (sort->cut_keys > 0)
+		ExplainPropertyUInteger("Distinct Keys", NULL, sort->cut_keys, printer->es);
 }
 
 /* The keys of each grouping set. */
@@ -268,22 +257,52 @@ show_sets(Printer *printer, const PgjsTreeNode *aggregate, List *keys)
 	ExplainPropertyList("Grouping Sets", texts, printer->es);
 }
 
+/* Aggregates, `count` of custom_exprs from `first` on. */
 static void
-show_groups(Printer *printer, const PgjsTreeNode *aggregate)
+show_aggregates(Printer *printer, uint32 first, uint32 count)
+{
+	List	   *functions = NIL;
+
+	for (uint32 i = first; i < first + count; i++)
+		functions = lappend(functions, deparse(printer, list_nth(printer->exprs, i)));
+	if (functions != NIL && printer->es->verbose)
+		ExplainPropertyList("Aggregates", functions, printer->es);
+}
+
+static void
+show_groups(Printer *printer, const PgjsNode *operator, const PgjsTreeNode *aggregate)
 {
 	List	   *keys = NIL;
-	List	   *functions = NIL;
 
 	for (uint32 i = aggregate->first_key; i < aggregate->first_key + aggregate->nkeys; i++)
 		keys = lappend(keys, deparse(printer, pgjs_key_expr(list_nth(printer->exprs, i))));
-	for (uint32 i = aggregate->first_aggregate; i < aggregate->first_aggregate + aggregate->naggregates; i++)
-		functions = lappend(functions, deparse(printer, list_nth(printer->exprs, i)));
 	if (aggregate->nsets > 0)
 		show_sets(printer, aggregate, keys);
 	else if (keys != NIL)
 		ExplainPropertyList("Group Key", keys, printer->es);
-	if (functions != NIL && printer->es->verbose)
-		ExplainPropertyList("Aggregates", functions, printer->es);
+	show_aggregates(printer, operator->first, operator->count);
+}
+
+/* The window functions that something above wants, as columns. */
+static void
+show_functions(Printer *printer, const PgjsTreeNode *window)
+{
+	List	   *columns = ((CustomScan *) printer->state->css.ss.ps.plan)->custom_scan_tlist;
+	List	   *texts = NIL;
+	ListCell   *lc;
+
+	foreach(lc, columns)
+	{
+		const PgjsColumn *column = &printer->state->columns[foreach_current_index(lc)];
+
+		for (uint32 i = window->first_function; i < window->first_function + window->nfunctions; i++)
+		{
+			if (column->source == PGJS_COLUMN_COMPUTED && column->number == printer->state->functions[i].first)
+				texts = lappend(texts, deparse(printer, (Node *) lfirst_node(TargetEntry, lc)->expr));
+		}
+	}
+	if (texts != NIL)
+		ExplainPropertyList("Window Functions", texts, printer->es);
 }
 
 static void
@@ -314,7 +333,10 @@ show_clauses(Printer *printer, uint32 at)
 			show_hash_keys(printer, at);
 			break;
 		case PGJS_CLAUSES_GROUPS:
-			show_groups(printer, node);
+			show_groups(printer, operator, node);
+			break;
+		case PGJS_CLAUSES_AGGREGATES:
+			show_aggregates(printer, operator->first, operator->count);
 			break;
 		case PGJS_CLAUSES_ORDER:
 			show_order(printer, node, "Sort Key", node->first_key, node->nkeys);
@@ -325,6 +347,8 @@ show_clauses(Printer *printer, uint32 at)
 			if (texts != NIL)
 				ExplainPropertyList("Partition By", texts, printer->es);
 			show_order(printer, node, "Order By", node->first_condition, node->nconditions);
+			if (printer->es->verbose)
+				show_functions(printer, node);
 			break;
 		default:
 			break;
@@ -636,6 +660,8 @@ pgjs_explain(CustomScanState *node, List *ancestors, ExplainState *es)
 		if (totals->nruns > 1)
 			ExplainPropertyUInteger("Executions", NULL, totals->nruns, es);
 	}
+	if (state->fallback != NULL)
+		ExplainPropertyText("Fallback", "PostgreSQL's plan, since memory ran out", es);
 	if (es->verbose)
 		show_left(&printer);
 	if (printer.count == 0)

@@ -476,7 +476,7 @@ pgjs_run_start(const PgjsRunSpec *spec)
 		begin_scans(run, spec, scans);
 	}
 
-	run->calls = pgjs_calls_create(&spec->expressions, spec->leaves, spec->estate);
+	run->calls = pgjs_calls_create(&spec->expressions, spec->leaves, spec->prepared, spec->estate);
 	local.sh_config.hash_memory = hash_memory(spec, run->nlaunched);
 	begin_session(run, spec, &local);
 	MemoryContextSwitchTo(old);
@@ -488,8 +488,31 @@ pgjs_run_start(const PgjsRunSpec *spec)
  * ----
  */
 
+/*
+ * Has the session failed for lack of memory, and with nothing left behind that
+ * only an abort mends? A worker's own ERROR, or an interrupt, comes first.
+ */
+static bool
+is_exhausted(PgjsRun *run)
+{
+	PgjsError	error = pgjs_session_error(run->session);
+
+	if (run->host.parked.error != NULL || strcmp(error.sqlstate, "53200") != 0)
+		return false;
+	if (run->pcxt != NULL)
+	{
+		ParallelMessagePending = true;
+		InterruptPending = true;
+	}
+	CHECK_FOR_INTERRUPTS();
+	ereport(DEBUG1,
+			(errmsg_internal("JoinScan is out of memory, PostgreSQL's plan takes over"),
+			 error.detail != NULL ? errdetail_internal("%s", error.detail) : 0));
+	return true;
+}
+
 bool
-pgjs_run_next(PgjsRun *run, PgjsBatch *batch)
+pgjs_run_next(PgjsRun *run, PgjsBatch *batch, bool *exhausted)
 {
 	while (!run->done && !run->ended)
 	{
@@ -509,8 +532,10 @@ pgjs_run_next(PgjsRun *run, PgjsBatch *batch)
 				run->done = true;
 				break;
 			case PGJS_TURN_ERROR:
-				raise_session_error(run);
-				break;
+				if (exhausted == NULL || !is_exhausted(run))
+					raise_session_error(run);
+				*exhausted = true;
+				return false;
 			default:
 				elog(ERROR, "unexpected result %d of a turn", turn);
 		}

@@ -5,7 +5,7 @@
  *
  *		custom_scan_tlist	the plan's columns: Vars and PlaceHolderVars; the first `noutput` are emitted
  *		custom_exprs		all clauses and computed expressions, in tree order; their Vars become INDEX_VARs
- *		custom_plans		the leaves that PostgreSQL runs, in the order of their numbers
+ *		custom_plans		the leaves that PostgreSQL runs, in the order of their numbers; the fallback, if any
  *		custom_private		see PgjsPrivate
  *		custom_relids		all tables
  *		qual				the deferred clauses
@@ -79,7 +79,7 @@ pgjs_tree_computes(const PgjsTree *tree)
 		return computed;
 	foreach(lc, tree->values)
 	{
-		if (!IsA(lfirst(lc), Var) && !IsA(lfirst(lc), PlaceHolderVar))
+		if (!pgjs_is_column(lfirst(lc)))
 			computed = lappend(computed, lfirst(lc));
 	}
 	return list_concat(list_concat(computed, tree->aggregates), tree->groupings);
@@ -96,7 +96,7 @@ cover_columns(Node *node, void *at_hand)
 {
 	if (node == NULL)
 		return NULL;
-	if (IsA(node, Var) || IsA(node, PlaceHolderVar) || list_member(at_hand, node))
+	if (pgjs_is_column(node) || list_member(at_hand, node))
 	{
 		RelabelType *cover = makeRelabelType(copyObject((Expr *) node), exprType(node), exprTypmod(node),
 											 exprCollation(node), COERCE_IMPLICIT_CAST);
@@ -112,6 +112,26 @@ cover_columns(Node *node, void *at_hand)
 		return (Node *) aggregate;
 	}
 	return expression_tree_mutator(node, cover_columns, at_hand);
+}
+
+static Node *
+uncover_mutator(Node *node, void *context)
+{
+	RelabelType *cover = (RelabelType *) node;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, RelabelType) && cover->resulttype == exprType((Node *) cover->arg) &&
+		cover->resulttypmod == exprTypmod((Node *) cover->arg) &&
+		cover->resultcollid == exprCollation((Node *) cover->arg))
+		return uncover_mutator((Node *) cover->arg, context);
+	return expression_tree_mutator(node, uncover_mutator, context);
+}
+
+Node *
+pgjs_uncovered(Node *expr)
+{
+	return uncover_mutator(expr, NULL);
 }
 
 /*
@@ -141,7 +161,7 @@ add_computed(Flatten *flat, const PgjsTree *tree, const PgjsTreeNode *node)
 	{
 		Node	   *expr = lfirst(lc);
 
-		if (IsA(expr, Var) || IsA(expr, PlaceHolderVar) || list_member(flat->results, expr))
+		if (pgjs_is_column(expr) || list_member(flat->results, expr))
 			continue;
 		flat->results = lappend(flat->results, expr);
 		flat->result_exprs = lappend_int(flat->result_exprs, node->first_key + foreach_current_index(lc));
@@ -240,6 +260,7 @@ static uint32
 flatten(Flatten *flat, const PgjsTree *tree)
 {
 	PgjsTreeNode node = {.kind = tree->kind};
+	List	   *conditions = tree->conditions;
 	ListCell   *lc;
 
 	check_stack_depth();
@@ -257,10 +278,12 @@ flatten(Flatten *flat, const PgjsTree *tree)
 		case PGJS_TREE_AGGREGATE:
 		case PGJS_TREE_SORT:
 		case PGJS_TREE_WINDOW:
+		case PGJS_TREE_FILTER:
 			node.probe = flatten(flat, tree->probe);
 			node.probe_exchange = tree->probe_exchange;
 			node.nulls_first = tree->nulls_first;
 			node.limit = tree->limit;
+			node.cut_keys = tree->cut_keys;
 			break;
 		default:
 			node.build = flatten(flat, tree->build);
@@ -271,8 +294,10 @@ flatten(Flatten *flat, const PgjsTree *tree)
 	}
 	node.first_key = add_exprs(flat, tree, tree->keys);
 	node.nkeys = list_length(tree->keys);
-	node.first_condition = add_exprs(flat, tree, tree->conditions);
-	node.nconditions = list_length(tree->conditions);
+	if (tree->kind == PGJS_TREE_FILTER)
+		conditions = pgjs_choose_subplans(conditions, tree->probe->rows);
+	node.first_condition = add_exprs(flat, tree, conditions);
+	node.nconditions = list_length(conditions);
 	node.first_aggregate = add_exprs(flat, tree, tree->calls);
 	node.naggregates = list_length(tree->aggregates);
 	node.first_grouping = add_exprs(flat, tree, tree->groupings);
@@ -376,7 +401,7 @@ mentions_walker(Node *node, void *context)
 
 	if (node == NULL)
 		return false;
-	if (IsA(node, Var) || IsA(node, PlaceHolderVar) || list_member(mentions->results, node))
+	if (pgjs_is_column(node) || list_member(mentions->results, node))
 	{
 		mentions->columns = lappend(mentions->columns, node);
 		return false;
@@ -391,6 +416,26 @@ columns_of(const Flatten *flat, List *exprs)
 
 	(void) mentions_walker((Node *) exprs, &mentions);
 	return mentions.columns;
+}
+
+List *
+pgjs_plan_columns(const PgjsTree *tree, List *exprs)
+{
+	Mentions	mentions = {NIL, NIL};
+
+	for (const PgjsTree *node = tree; node != NULL; node = node->probe)
+		mentions.results = list_concat((List *) mentions.results, pgjs_tree_computes(node));
+	(void) mentions_walker((Node *) exprs, &mentions);
+	return list_union(NIL, mentions.columns);
+}
+
+List *
+pgjs_leaf_plans(const CustomScan *cscan)
+{
+	int			n = list_length(cscan->custom_plans);
+
+	return list_nth(cscan->custom_private, PGJS_PRIVATE_FALLBACK) == NIL ? cscan->custom_plans :
+		list_truncate(list_copy(cscan->custom_plans), n - 1);
 }
 
 /* The columns of a plan under construction. */
@@ -485,11 +530,15 @@ pgjs_plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path, List *
 	Relids		relids = best_path->path.parent->relids;
 	Flatten		flat = {.custom_plans = custom_plans};
 	Columns		columns = {0};
+	Plan	   *fallback = path->fallback != NULL ? llast(custom_plans) : NULL;
+	List	   *places = NIL;
 	List	   *scans;
 	List	   *pruning;
 	int			noutput;
 	ListCell   *lc;
 
+	if (fallback != NULL)
+		flat.custom_plans = list_truncate(list_copy(custom_plans), list_length(custom_plans) - 1);
 	flat.nodes = palloc0(count_nodes(path->tree) * sizeof(PgjsTreeNode));
 	for (const PgjsTree *node = path->tree; node != NULL; node = node->probe)
 		flat.upper |= node->kind == PGJS_TREE_AGGREGATE || node->kind == PGJS_TREE_WINDOW;
@@ -497,6 +546,8 @@ pgjs_plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path, List *
 
 	foreach(lc, columns_of(&flat, path->target->exprs))
 		add_column(&flat, &columns, lfirst(lc));
+	if (fallback != NULL)
+		places = pgjs_map_fallback(fallback, columns.tlist);
 	foreach(lc, columns_of(&flat, path->tree->deferred))
 		add_column(&flat, &columns, lfirst(lc));
 	foreach(lc, columns_of(&flat, tlist))
@@ -516,7 +567,7 @@ pgjs_plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path, List *
 	cscan->scan.plan.qual = copyObject(path->tree->deferred);
 	cscan->scan.scanrelid = 0;
 	cscan->flags = best_path->flags;
-	cscan->custom_plans = custom_plans;
+	cscan->custom_plans = places != NIL ? custom_plans : flat.custom_plans;
 	cscan->custom_exprs = flat.exprs;
 	cscan->custom_private = list_make5(bytes_const(flat.nodes, flat.count * sizeof(PgjsTreeNode)),
 									   bytes_const(columns.sources,
@@ -531,6 +582,7 @@ pgjs_plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path, List *
 	cscan->custom_private = lappend(cscan->custom_private,
 									bytes_const(flat.functions, flat.nfunctions * sizeof(PgjsWindowFunction)));
 	cscan->custom_private = lappend(cscan->custom_private, pgjs_left_above(root, path->tree));
+	cscan->custom_private = lappend(cscan->custom_private, places);
 	cscan->custom_scan_tlist = columns.tlist;
 	cscan->custom_relids = bms_copy(relids);
 	cscan->methods = &pgjs_scan_methods;

@@ -17,6 +17,7 @@
 
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
@@ -102,9 +103,10 @@ typedef struct Level
 	const PlannerInfo *root;
 	const char *reason;
 	bool		small;
+	int			is_volatile;	/* -1: not looked at */
 } Level;
 
-static const Level *
+static Level *
 find_level(PlannerInfo *root)
 {
 	PgjsPlanning *planning = pgjs_planning(root);
@@ -123,6 +125,7 @@ find_level(PlannerInfo *root)
 	level->root = root;
 	level->reason = find_level_refusal(root);
 	level->small = is_small(root);
+	level->is_volatile = -1;
 	planning->levels = lappend(planning->levels, level);
 	MemoryContextSwitchTo(old);
 	return level;
@@ -132,6 +135,25 @@ const char *
 pgjs_level_refusal(PlannerInfo *root)
 {
 	return find_level(root)->reason;
+}
+
+bool
+pgjs_level_is_volatile(PlannerInfo *root)
+{
+	Level	   *level = find_level(root);
+	ListCell   *lc;
+
+	if (level->is_volatile >= 0)
+		return level->is_volatile;
+	level->is_volatile = contain_volatile_functions((Node *) root->parse);
+	foreach(lc, root->glob->subroots)
+	{
+		PlannerInfo *subroot = lfirst(lc);
+
+		if (subroot != NULL)
+			level->is_volatile |= contain_volatile_functions((Node *) subroot->parse);
+	}
+	return level->is_volatile;
 }
 
 bool
@@ -208,7 +230,7 @@ pgjs_postgres_total(const RelOptInfo *joinrel)
 }
 
 static PgjsPath *
-make_path(PlannerInfo *root, RelOptInfo *scanned, PathTarget *target, PgjsTree *tree, int workers)
+make_path(PlannerInfo *root, RelOptInfo *scanned, PathTarget *target, PgjsTree *tree, int workers, Path *fallback)
 {
 	PgjsPath   *path = (PgjsPath *) newNode(sizeof(PgjsPath), T_CustomPath);
 	Path	   *base = &path->cpath.path;
@@ -235,6 +257,8 @@ make_path(PlannerInfo *root, RelOptInfo *scanned, PathTarget *target, PgjsTree *
 	foreach(lc, pgjs_leaf_relids(tree))
 		path->cpath.custom_paths = lappend(path->cpath.custom_paths,
 										   find_base_rel(root, lfirst_int(lc))->cheapest_total_path);
+	if (fallback != NULL && pgjs_may_fall_back(root, scanned, tree))
+		pgjs_set_fallback(path, fallback);
 	pgjs_cost_path(base, tree, workers);
 	/* A subquery that waits till the end is run for all the rows that it would have kept from the joins below. */
 	cost_qual_eval(&deferred, tree->deferred, root);
@@ -259,10 +283,10 @@ pgjs_cheapest_path(PlannerInfo *root, RelOptInfo *scanned, PathTarget *target, c
 	PgjsPath   *parallel = NULL;
 
 	if (info->serial != NULL)
-		serial = make_path(root, scanned, target, info->serial, 0);
+		serial = make_path(root, scanned, target, info->serial, 0, info->fallback);
 	/* A tree with exchanges whose tables are worth no worker is there for the joins above. */
 	if (info->parallel != NULL && info->parallel->workers > 0)
-		parallel = make_path(root, scanned, target, info->parallel, info->parallel->workers);
+		parallel = make_path(root, scanned, target, info->parallel, info->parallel->workers, info->fallback);
 	if (serial == NULL || parallel == NULL)
 		return serial != NULL ? serial : parallel;
 	return parallel->cpath.path.total_cost < serial->cpath.path.total_cost ? parallel : serial;
@@ -329,6 +353,21 @@ offer_path(PlannerInfo *root, RelOptInfo *joinrel, PgjsRelInfo *info, bool bette
 	info->offered_total = base->total_cost;
 	info->offered = true;
 	add_path(joinrel, base);
+}
+
+/* A later pair has made PostgreSQL's path cheaper: the JoinScans that are offered get that one. */
+static void
+renew_fallbacks(const RelOptInfo *joinrel, const PgjsRelInfo *info)
+{
+	ListCell   *lc;
+
+	foreach(lc, joinrel->pathlist)
+	{
+		Path	   *path = lfirst(lc);
+
+		if (IsA(path, CustomPath) && pgjs_is_joinscan(path) && ((PgjsPath *) path)->fallback != NULL)
+			pgjs_set_fallback((PgjsPath *) path, info->fallback);
+	}
 }
 
 /* Stack that encoding, decoding and running a plan takes for each table of a chain of joins, with room to spare. */
@@ -410,6 +449,8 @@ join_hook(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptIn
 	info->postgres_total = Min(info->postgres_total, pgjs_postgres_total(joinrel));
 	old = MemoryContextSwitchTo(GetMemoryChunkContext(joinrel));
 	better = consider_pair(&pair, info);
+	if (pgjs_note_fallback(root, joinrel, info, joinrel->reltarget, NIL))
+		renew_fallbacks(joinrel, info);
 	if (pgjs_min_cost == 0.0)
 		pgjs_force_path(joinrel, info, join_path(root, joinrel, info));
 	else
@@ -424,6 +465,13 @@ upper_hook(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel, Re
 		previous_upper_hook(root, stage, input_rel, output_rel, extra);
 	if (pgjs_enabled)
 		pgjs_upper(root, stage, input_rel, output_rel);
+	if (stage == UPPERREL_FINAL && pgjs_enabled)
+	{
+		ListCell   *lc;
+
+		foreach(lc, output_rel->pathlist)
+			pgjs_settle_fallbacks(root, lfirst(lc));
+	}
 	if (stage == UPPERREL_FINAL && pgjs_enabled && pgjs_wants_reasons())
 		pgjs_report_declines(root);
 }

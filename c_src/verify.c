@@ -220,7 +220,8 @@ count_nodes(const Plan *plan, Outcome *outcome)
 		case T_CustomScan:
 			if (((const CustomScan *) plan)->methods == &pgjs_scan_methods)
 				outcome->joinscans++;
-			count_each(((const CustomScan *) plan)->custom_plans, outcome);
+			count_each(((const CustomScan *) plan)->methods == &pgjs_scan_methods ?
+					   pgjs_leaf_plans((const CustomScan *) plan) : ((const CustomScan *) plan)->custom_plans, outcome);
 			break;
 		case T_Append:
 			count_each(((const Append *) plan)->appendplans, outcome);

@@ -209,7 +209,7 @@ pgjs_worker_main(dsm_segment *seg, shm_toc *toc)
 		worker->expressions.ncolumns = shared->sh_ncolumns;
 		worker->expressions.ncalls = shared->sh_ncalls;
 	}
-	worker->calls = pgjs_calls_create(&worker->expressions, NIL, NULL);
+	worker->calls = pgjs_calls_create(&worker->expressions, NIL, NIL, NULL);
 	begin_session(worker, toc, shared, self, participants);
 
 	serve(worker);

@@ -119,8 +119,10 @@ pub struct Participant {
     session: Arc<SessionContext>,
     exchange: Arc<Exchange>,
     plan: Arc<dyn ExecutionPlan>,
-    /// A turn failed or panicked: nothing runs any more.
+    /// A turn failed: nothing runs any more but the end.
     failed: bool,
+    /// By a panic, or an ERROR that is parked in C: not even that.
+    broken: bool,
     // Last: tasks are dropped with it, and look at the fields above while they go.
     runtime: Runtime,
     /// Nodes and exchange reach it by weak references alone.
@@ -155,7 +157,7 @@ impl Participant {
                 Root::Until(JoinWorker { exchange: Arc::clone(&exchange) }.run().boxed())
             }
         };
-        Ok(Self { root, session, exchange, plan, failed: false, runtime, _context: context })
+        Ok(Self { root, session, exchange, plan, failed: false, broken: false, runtime, _context: context })
     }
 
     /// The decoded plan, whose metrics tell what this participant did.
@@ -203,10 +205,12 @@ impl Participant {
                 poll_root(root, session, exchange, cx)
             }))
         }))
-        .unwrap_or_else(|panic| Turn::Failed(crate::panic::to_error(panic)));
-        if matches!(turn, Turn::Failed(_)) {
-            self.failed = true;
-        }
+        .unwrap_or_else(|panic| {
+            self.broken = true;
+            Turn::Failed(crate::panic::to_error(panic))
+        });
+        self.failed = matches!(turn, Turn::Failed(_));
+        self.broken |= matches!(turn, Turn::Failed(Error::Parked));
         turn
     }
 
@@ -218,11 +222,15 @@ impl Participant {
     /// The leader's end: drops the running tasks and says SessionEnd. Turns then go on until [`Turn::Done`].
     /// A worker is done with its SessionEnd: what it still wanted to ask or stop concerns nobody, and
     /// waiting for room in the queue of a peer that is as far would never end.
+    ///
+    /// A session that has failed with an error can be ended, too: what else has failed since concerns nobody.
     pub fn end(&mut self) {
         self.exchange.begin_end();
         self.root = Root::Nothing;
         self.session.calls.clear();
-        if !self.failed {
+        if !self.broken {
+            self.failed = false;
+            let _ = self.exchange.take_failure();
             let exchange = Arc::clone(&self.exchange);
             self.root = Root::Until(async move { exchange.flush().await }.map(Ok).boxed());
         }
