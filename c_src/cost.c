@@ -17,9 +17,11 @@
 #include "utils/spccache.h"
 
 /* Reading a page, in its own cost: participants read ranges side by side. Factor with workers. */
-#define PGJS_SHARED_PAGE	0.4
-/* Walking to a tuple and decoding its columns into arrays; PostgreSQL's row at a time counts 1. In cpu_tuple_cost. */
-#define PGJS_SCAN_ROW		0.4
+#define PGJS_SHARED_PAGE	0.3
+/* Walking to a tuple; PostgreSQL's row at a time counts 1. In cpu_tuple_cost. */
+#define PGJS_WALK_ROW		0.2
+/* Decoding the columns of a row that satisfies the conditions into arrays. In cpu_tuple_cost. */
+#define PGJS_DECODE_ROW		0.2
 /* A condition over an array, against the same in PostgreSQL's interpreter. Factor on its cost. */
 #define PGJS_FILTER_ROW		0.2
 /* One row of Datums on its way to PostgreSQL's evaluator, or from a plan of its. In cpu_tuple_cost. */
@@ -34,6 +36,8 @@
 #define PGJS_GROUP_ROW		2.0
 /* One transition of an aggregate. In cpu_operator_cost. */
 #define PGJS_TRANSITION		0.5
+/* A row into the store of PostgreSQL's aggregates, and out of it. In cpu_tuple_cost. */
+#define PGJS_STORE_ROW		2.0
 /* One comparison of a sort; PostgreSQL counts 2. In cpu_operator_cost. */
 #define PGJS_COMPARISON		0.5
 /* Gathering the columns of a joined row. In cpu_tuple_cost. */
@@ -99,7 +103,18 @@ pgjs_cost_leaf(PgjsTree *leaf, const RelOptInfo *rel, Cost filters_per_tuple)
 	}
 	get_tablespace_page_costs(rel->reltablespace, NULL, &page_cost);
 	leaf->page_cost += page_cost * rel->pages;
-	leaf->row_cost += rel->tuples * (PGJS_SCAN_ROW * cpu_tuple_cost + filters_per_tuple);
+	leaf->row_cost += rel->tuples * (PGJS_WALK_ROW * cpu_tuple_cost + filters_per_tuple);
+	leaf->row_cost += rel->rows * PGJS_DECODE_ROW * cpu_tuple_cost;
+}
+
+/* Of the probe side's rows, how many a runtime filter lets pass: the scan below hears of the build side's keys. */
+static double
+passing(const PgjsTree *join, int workers)
+{
+	if (join->keys == NIL || (workers > 0 && join->probe_exchange != PGJS_EXCHANGE_NONE) ||
+		(join->join_type != PGJS_JOIN_INNER && join->join_type != PGJS_JOIN_PROBE_SEMI))
+		return 1.0;
+	return Min(join->rows / Max(join->probe->rows, 1.0), 1.0);
 }
 
 PgjsCost
@@ -112,7 +127,10 @@ pgjs_cost_join(const PgjsTree *join, PgjsCost build, PgjsCost probe, int workers
 	PgjsCost	cost;
 
 	cost.startup = build.startup + build.run + probe.startup;
-	cost.run = probe.run;
+	cost.decoding = passing(join, workers) * probe.decoding;
+	cost.run = probe.run - (probe.decoding - cost.decoding);
+	if (workers > 0 && join->probe_exchange != PGJS_EXCHANGE_NONE)
+		cost.decoding = 0.0;
 
 	if (workers > 0 && join->build_exchange == PGJS_EXCHANGE_BROADCAST)
 		build_share = 1.0;
@@ -139,6 +157,7 @@ pgjs_is_in_leader(const PgjsTree *tree)
 		case PGJS_TREE_AGGREGATE:
 		case PGJS_TREE_SORT:
 		case PGJS_TREE_WINDOW:
+		case PGJS_TREE_FILTER:
 			return tree->probe_exchange == PGJS_EXCHANGE_GATHER ||
 				(tree->probe_exchange == PGJS_EXCHANGE_NONE && pgjs_is_in_leader(tree->probe));
 		case PGJS_TREE_LEAF:
@@ -160,12 +179,24 @@ wants_rows(const PgjsTree *aggregate)
 {
 	ListCell   *lc;
 
+	if (aggregate->nforeign > 0)
+		return true;
 	foreach(lc, aggregate->aggregates)
 	{
 		if (lfirst_node(Aggref, lc)->aggdistinct != NIL)
 			return true;
 	}
 	return false;
+}
+
+/* What PostgreSQL's aggregates add to a row; sorting for them is in PostgreSQL's costs neither. */
+static Cost
+foreign_cost(const PgjsTree *aggregate)
+{
+	if (aggregate->nforeign == 0)
+		return 0.0;
+	return (PGJS_CALL_ROW + PGJS_STORE_ROW) * cpu_tuple_cost +
+		aggregate->nforeign * (1.0 - PGJS_TRANSITION) * cpu_operator_cost;
 }
 
 /* Partial groups where the rows are, an exchange, and the groups' final values; or all in one place. */
@@ -176,7 +207,8 @@ aggregate_cost(const PgjsTree *aggregate, PgjsCost input, int workers)
 	double		share = 1.0 / worth(sharing);
 	double		partial = partial_groups(aggregate, sharing);
 	Cost		transitions = list_length(aggregate->aggregates) * PGJS_TRANSITION * cpu_operator_cost;
-	Cost		per_row = transitions + (aggregate->keys == NIL ? 0.0 : PGJS_GROUP_ROW * cpu_operator_cost);
+	Cost		grouping = aggregate->keys == NIL ? 0.0 : PGJS_GROUP_ROW * cpu_operator_cost;
+	Cost		per_row = transitions + grouping + foreign_cost(aggregate);
 	PgjsCost	cost;
 
 	cost.startup = input.startup + input.run + share * aggregate->row_cost +
@@ -214,7 +246,9 @@ double
 pgjs_group_bytes(const PgjsTree *aggregate, int workers)
 {
 	double		participants = workers + (workers == 0 || parallel_leader_participation ? 1 : 0);
-	double		bytes = pgjs_table_bytes(aggregate->most_groups, aggregate->width) +
+	/* The groups of PostgreSQL's aggregates are numbered by a table of their own. */
+	int			tables = aggregate->nforeign > 0 ? 2 : 1;
+	double		bytes = tables * pgjs_table_bytes(aggregate->most_groups, aggregate->width) +
 		aggregate->most_groups * list_length(aggregate->aggregates) * sizeof(int64) * 2 + aggregate->distinct_bytes;
 
 	/* The first phase gives its groups on when they become too many. */
@@ -227,11 +261,12 @@ sort_cost(const PgjsTree *sort, PgjsCost input, int workers)
 {
 	int			sharing = sort->probe_exchange == PGJS_EXCHANGE_NONE ? 0 : workers;
 	double		rows = Max(sort->probe->rows / worth(sharing), 1.0);
-	double		kept = sort->limit > 0 ? Min(rows, (double) sort->limit) : rows;
+	double		kept = sort->limit > 0 || sort->cut_keys > 0 ? Min(rows, sort->rows) : rows;
+	double		compared = sort->cut_keys > 0 ? rows : kept;	/* each row with so many; a heap holds the first ones */
 	Cost		per_row = PGJS_COMPARISON * cpu_operator_cost;
 	PgjsCost	cost;
 
-	cost.startup = input.startup + input.run + sort->row_cost / worth(sharing) + rows * per_row * log2(kept + 2.0);
+	cost.startup = input.startup + input.run + sort->row_cost / worth(sharing) + rows * per_row * log2(compared + 2.0);
 	cost.run = sort->rows * PGJS_OUTPUT_ROW * cpu_tuple_cost;
 	if (sort->probe_exchange != PGJS_EXCHANGE_NONE)
 		cost.startup += pgjs_cost_exchange(kept, sort->width) + kept * worth(sharing) * per_row * log2(kept + 2.0);
@@ -257,6 +292,17 @@ window_cost(const PgjsTree *window, PgjsCost input, int workers)
 	return cost;
 }
 
+/* All rows to the leader, which works them off alone. */
+static PgjsCost
+filter_cost(const PgjsTree *filter, PgjsCost input)
+{
+	PgjsCost	cost = {input.startup + filter->startup_cost, input.run + filter->row_cost};
+
+	if (filter->probe_exchange != PGJS_EXCHANGE_NONE)
+		cost.run += pgjs_cost_exchange(filter->probe->rows, filter->width);
+	return cost;
+}
+
 PgjsCost
 pgjs_cost_tree(const PgjsTree *tree, int workers)
 {
@@ -266,6 +312,8 @@ pgjs_cost_tree(const PgjsTree *tree, int workers)
 		return aggregate_cost(tree, pgjs_cost_tree(tree->probe, workers), workers);
 	if (tree->kind == PGJS_TREE_WINDOW)
 		return window_cost(tree, pgjs_cost_tree(tree->probe, workers), workers);
+	if (tree->kind == PGJS_TREE_FILTER)
+		return filter_cost(tree, pgjs_cost_tree(tree->probe, workers));
 	if (tree->kind == PGJS_TREE_SORT)
 		return sort_cost(tree, pgjs_cost_tree(tree->probe, workers), workers);
 
@@ -279,7 +327,8 @@ pgjs_cost_tree(const PgjsTree *tree, int workers)
 	if (tree->kind == PGJS_TREE_SCAN)
 	{
 		Cost		pages = tree->page_cost * (workers > 0 ? PGJS_SHARED_PAGE : 1.0);
-		PgjsCost	cost = {0.0, pages + tree->row_cost / worth(workers)};
+		Cost		decoding = tree->rows * PGJS_DECODE_ROW * cpu_tuple_cost / worth(workers);
+		PgjsCost	cost = {0.0, pages + tree->row_cost / worth(workers), decoding};
 
 		return cost;
 	}

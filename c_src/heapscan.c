@@ -6,10 +6,9 @@
  * parallel.c and worker.c begin and end the scans; host.c runs everything else
  * in the guard.
  *
- * Visibility, pruning, predicate locks and the bulk-read strategy are
- * heapam's: the scan is begun as a sequential scan is, and heapgetpage reads
- * the pages. Only the order of the pages is ours: participants claim ranges of
- * blocks from PgjsSharedScan.
+ * Predicate locks and the bulk-read strategy are heapam's: the scan is begun as
+ * a sequential scan is; heappage.c reads the pages. The order of the pages is
+ * ours: participants claim ranges of blocks from PgjsSharedScan.
  *
  * A scan of a partitioned or inherited table has a part for each table that is
  * read for it, else one part: the table itself.
@@ -33,7 +32,7 @@
 #include "pg_joinscan.h"
 
 #if PG_VERSION_NUM >= 170000
-#error "heapgetpage is gone: pgjs_heapscan_page must pin the page itself and call heap_prepare_pagescan"
+#error "heapam's scan state has changed: pgjs_heappage_read must be adapted to it"
 #endif
 
 #define CLAIM_BLOCKS		128
@@ -225,10 +224,6 @@ pgjs_heapscan_claim(PgjsHeapScan *scan, PgjsClaim *claim)
 	return PGJS_IO_OK;
 }
 
-/*
- * Visible tuples stay good after the content lock is gone, as long as the pin
- * is held: nobody prunes or moves them under a pin.
- */
 PgjsIo
 pgjs_heapscan_page(PgjsHeapScan *scan, uint32_t block, PgjsPage *page)
 {
@@ -244,7 +239,7 @@ pgjs_heapscan_page(PgjsHeapScan *scan, uint32_t block, PgjsPage *page)
 		elog(ERROR, "block %u of relation \"%s\" is out of range (%u blocks)",
 			 block, RelationGetRelationName(rel), heap->rs_nblocks);
 
-	heapgetpage(&heap->rs_base, block);
+	pgjs_heappage_read(heap, block);
 
 	page->page = (const uint8_t *) BufferGetPage(heap->rs_cbuf);
 	page->offsets = heap->rs_vistuples;

@@ -1,7 +1,9 @@
 //! What each operator did in this participant, in the pre-order of `plan::translate::Operator`.
 
 use crate::checkpoint::CheckpointExec;
+use crate::exchange::BuildKeysExec;
 use crate::nested_loop::SkipProbeExec;
+use crate::scan::{HeapScanExec, VISIBLE_ROWS};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
 
@@ -20,8 +22,10 @@ pub fn collect(plan: &dyn ExecutionPlan) -> Vec<OperatorMetrics> {
 }
 
 fn walk(plan: &dyn ExecutionPlan, out: &mut Vec<OperatorMetrics>) {
-    // No operator of its own to whoever reads a plan.
-    if plan.downcast_ref::<CheckpointExec>().is_none() {
+    // A scan's conditions are an operator of their own, above it; a checkpoint is none, nor is who notes keys.
+    if let Some(scan) = plan.downcast_ref::<HeapScanExec>() {
+        out.extend(scan_and_filter(scan));
+    } else if plan.downcast_ref::<CheckpointExec>().is_none() && plan.downcast_ref::<BuildKeysExec>().is_none() {
         out.push(plan.metrics().map(|metrics| summarise(&metrics)).unwrap_or_default());
     }
     // The join below it is the same operator.
@@ -29,6 +33,16 @@ fn walk(plan: &dyn ExecutionPlan, out: &mut Vec<OperatorMetrics>) {
     for child in same.unwrap_or(plan).children() {
         walk(child.as_ref(), out);
     }
+}
+
+fn scan_and_filter(scan: &HeapScanExec) -> Vec<OperatorMetrics> {
+    let metrics = scan.metrics().unwrap_or_default();
+    let given = summarise(&metrics);
+    if scan.scan().filters.is_empty() {
+        return vec![given];
+    }
+    let visible = metrics.sum_by_name(VISIBLE_ROWS).map_or(0, |rows| rows.as_usize() as u64);
+    vec![OperatorMetrics { rows: given.rows, ..Default::default() }, OperatorMetrics { rows: visible, ..given }]
 }
 
 fn summarise(metrics: &MetricsSet) -> OperatorMetrics {

@@ -2,7 +2,7 @@
 //!
 //! A builder is fed with a page and the offsets that the walker found, and gives an array per batch.
 //! The null bitmap exists only once a NULL was seen. Reads are unaligned-safe and bounds-checked: the check is
-//! one comparison, and the sentinels of a [`Slot`] fail it too.
+//! one comparison, and the sentinels of [`Offsets`] fail it too.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::error::{Error, Result, out_of_memory, sqlstate};
 use crate::host::{Attribute, Host, TypeLayout};
 use crate::plan::types::Decline;
 use crate::scan::numeric::Decoder;
-use crate::scan::tuple::{MISSING, NULL, PageBytes, Slot, corrupted, read};
+use crate::scan::tuple::{MISSING, NULL, Offsets, PageBytes, corrupted, read};
 use crate::scan::varlena::{self, Varlena};
 
 /// What a PostgreSQL type is in the plan. Errors: XX000 for types that the plan cannot carry.
@@ -99,9 +99,9 @@ impl ColumnBuilder {
         Ok(Self { data, nulls: NullBufferBuilder::new(0), missing, expected_rows })
     }
 
-    /// Takes in one value per offset of `slot`.
-    pub fn append(&mut self, host: &dyn Host, page: &PageBytes, slot: &Slot) -> Result<()> {
-        let mut input = Input { host, page, slot, nulls: &mut self.nulls, missing: self.missing.as_deref() };
+    /// Takes in the values at `offsets` of a page.
+    pub fn append(&mut self, host: &dyn Host, page: &PageBytes, offsets: Offsets<'_>) -> Result<()> {
+        let mut input = Input { host, page, offsets, nulls: &mut self.nulls, missing: self.missing.as_deref() };
         let expected = self.expected_rows;
         match &mut self.data {
             Data::Boolean(values) => input.fixed(values, expected, u8::from_le_bytes),
@@ -120,7 +120,7 @@ impl ColumnBuilder {
             },
             Data::Varying { ends, bytes, expected_bytes, .. } => {
                 if ends.is_empty() {
-                    reserve(ends, expected.max(slot.offsets.len()) + 1)?;
+                    reserve(ends, expected.max(offsets.of.len()) + 1)?;
                     ends.push(0);
                     reserve(bytes, *expected_bytes)?;
                 }
@@ -203,7 +203,7 @@ fn missing_value(host: &dyn Host, attribute: &Attribute) -> Result<Option<Vec<u8
 struct Input<'a> {
     host: &'a dyn Host,
     page: &'a PageBytes,
-    slot: &'a Slot,
+    offsets: Offsets<'a>,
     nulls: &'a mut NullBufferBuilder,
     missing: Option<&'a [u8]>,
 }
@@ -215,10 +215,10 @@ impl<'a> Input<'a> {
         expected_rows: usize,
         decode: impl Fn([u8; N]) -> T,
     ) -> Result<()> {
-        let offsets = &self.slot.offsets;
+        let offsets = self.offsets.of;
         reserve_rows(values, expected_rows, offsets.len())?;
         let mut sound = true;
-        if !self.slot.special {
+        if !self.offsets.special {
             values.extend(offsets.iter().map(|&offset| match read(self.page, offset.into()) {
                 Some(bytes) => decode(bytes),
                 None => {
@@ -254,9 +254,9 @@ impl<'a> Input<'a> {
         expected_rows: usize,
         decoder: &Decoder,
     ) -> Result<()> {
-        let (decoder, offsets) = (&{ *decoder }, &self.slot.offsets);
+        let (decoder, offsets) = (&{ *decoder }, self.offsets.of);
         reserve_rows(values, expected_rows, offsets.len())?;
-        if self.slot.special {
+        if self.offsets.special {
             for &offset in offsets {
                 let value = match near_numeric::<SURPLUS>(self.page, offset, decoder) {
                     Some(value) => Some(value.into()),
@@ -293,11 +293,11 @@ impl<'a> Input<'a> {
 
     /// Values of `width` bytes that no number holds.
     fn wide(&mut self, bytes: &mut Vec<u8>, expected_rows: usize, width: usize) -> Result<()> {
-        let rows = self.slot.offsets.len();
+        let rows = self.offsets.of.len();
         // Room for a batch only while that is little: `expected_rows` of the widest would be many megabytes.
         let expected = (expected_rows * width).min(EXPECTED_BYTES);
         reserve(bytes, if bytes.is_empty() { expected.max(rows * width) } else { rows * width })?;
-        for &offset in &self.slot.offsets {
+        for &offset in self.offsets.of {
             let value = match offset {
                 NULL => None,
                 MISSING => self.missing,
@@ -314,10 +314,10 @@ impl<'a> Input<'a> {
     }
 
     fn varying(&mut self, ends: &mut Vec<i32>, bytes: &mut Vec<u8>) -> Result<()> {
-        reserve(ends, self.slot.offsets.len())?;
+        reserve(ends, self.offsets.of.len())?;
         // All that can come out of the page itself: later growth is only for toasted values.
         reserve(bytes, self.page.len())?;
-        for &offset in &self.slot.offsets {
+        for &offset in self.offsets.of {
             match self.page.get(usize::from(offset)..) {
                 Some([header, rest @ ..]) if header & 1 != 0 && *header != 1 => {
                     let Some(value) = rest.get(..usize::from(header >> 1) - 1) else { return Err(beyond()) };

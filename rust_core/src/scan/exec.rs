@@ -4,8 +4,11 @@
 //! table:   | part           | part | …     itself, or the partitions or children that are read for it
 //! part:    | range | range | range | …     claimed one at a time, by any participant
 //! range:   | page | page | … |             128 blocks, read by the one that claimed it
-//! batches: [   ][ ] [   ][ ] [ ]           never across two ranges
+//! batches: [   ][ ] [   ][ ] [ ]           never across two ranges, unless it has conditions
 //! ```
+//!
+//! Conditions are the tree's own on the table (`rungs.rs`), and what joins above have learnt from their build sides:
+//! DataFusion's dynamic filters, which its rule FilterPushdown brings here.
 //!
 //! Parts lay their tuples out each in its own way, and number their attributes so; their batches are alike.
 //!
@@ -13,20 +16,24 @@
 //! pin that the last page left belongs to C, which lets it go with its scan.
 
 use std::fmt;
-use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result as DataFusionResult};
+use datafusion::config::ConfigOptions;
 use datafusion::execution::TaskContext;
+use datafusion::physical_expr::expressions::{Column, DynamicFilterPhysicalExpr};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::coop::cooperative;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::filter_pushdown::{
+    ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
+};
+use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, RecordBatchStream,
     SendableRecordBatchStream,
@@ -34,13 +41,11 @@ use datafusion::physical_plan::{
 use futures::Stream;
 
 use crate::error::{Error, Result, sqlstate};
-use crate::host::{Host, TypeLayout};
+use crate::host::{Claim, Host, Page, TypeLayout};
 use crate::scan::columns::arrow_type;
 use crate::scan::decoder::PageDecoder;
+use crate::scan::sieve::ScanFilter;
 use crate::session::SessionContext;
-
-/// A batch is also ended at so many bytes in one column of varying or wide values: a few wide rows are enough of a batch.
-const BATCH_BYTES: usize = 16 << 20;
 
 /// One column that a scan reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,37 +65,68 @@ impl ScanColumn {
     }
 }
 
-/// Leaf: the visible rows of one table, or of the tables below it. One partition; with no columns its batches have only a row count.
-#[derive(Debug)]
+/// What a scan reads and gives.
+#[derive(Clone, Debug)]
+pub struct Scan {
+    pub columns: Vec<ScanColumn>,
+    /// The columns as fields, for the conditions.
+    pub input: SchemaRef,
+    /// In PostgreSQL's order of evaluation.
+    pub filters: Vec<ScanFilter>,
+    /// Over `input`; rows that one of them drops would find no partner.
+    pub runtime_filters: Vec<Arc<dyn PhysicalExpr>>,
+    /// The columns that it gives.
+    pub output: Vec<usize>,
+    pub schema: SchemaRef,
+}
+
+impl Scan {
+    /// All rows, all `columns`. Errors: XX000 for a type that no plan carries.
+    pub fn new(columns: Vec<ScanColumn>) -> Result<Self> {
+        let output = (0..columns.len()).collect();
+        Self::with_filters(columns, vec![], output)
+    }
+
+    /// Of the rows that satisfy `filters` the columns `output`. Errors: XX000 for a type that no plan carries, or a
+    /// column that is not there.
+    pub fn with_filters(columns: Vec<ScanColumn>, filters: Vec<ScanFilter>, output: Vec<usize>) -> Result<Self> {
+        let fields = columns
+            .iter()
+            .map(|column| Ok(Field::new(&column.name, column.arrow_type()?, true)))
+            .collect::<Result<Vec<_>>>()?;
+        let input = Arc::new(Schema::new(fields));
+        let schema = Arc::new(input.project(&output)?);
+        Ok(Self { columns, input, filters, runtime_filters: vec![], output, schema })
+    }
+}
+
+/// Leaf: the visible rows of one table, or of the tables below it, that satisfy its conditions. One partition; with no
+/// columns its batches have only a row count.
+#[derive(Clone, Debug)]
 pub struct HeapScanExec {
-    scan: u32,
+    number: u32,
     table: String,
-    columns: Vec<ScanColumn>,
+    scan: Scan,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl HeapScanExec {
-    /// Scan number `scan` of the session reads `columns` of `table`. Errors: XX000 for a type that no plan carries.
-    pub fn try_new(scan: u32, table: String, columns: Vec<ScanColumn>) -> Result<Self> {
-        let fields = columns
-            .iter()
-            .map(|column| Ok(Field::new(&column.name, column.arrow_type()?, true)))
-            .collect::<Result<Vec<_>>>()?;
-        let schema = Arc::new(Schema::new(fields));
+    /// Scan `number` of the session, of `table`.
+    pub fn new(number: u32, table: String, scan: Scan) -> Self {
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema),
+            EquivalenceProperties::new(scan.schema.clone()),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Incremental,
             Boundedness::Bounded,
         )
         .with_scheduling_type(SchedulingType::Cooperative);
-        Ok(Self { scan, table, columns, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() })
+        Self { number, table, scan, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() }
     }
 
     /// The scan's number in the session.
-    pub fn scan(&self) -> u32 {
-        self.scan
+    pub fn number(&self) -> u32 {
+        self.number
     }
 
     /// The table's name, for display.
@@ -98,18 +134,49 @@ impl HeapScanExec {
         &self.table
     }
 
-    pub fn columns(&self) -> &[ScanColumn] {
-        &self.columns
+    pub fn scan(&self) -> &Scan {
+        &self.scan
     }
+
+    /// A filter on the rows that it gives, as one on its columns; `None` where it must not be evaluated here.
+    fn runtime_filter(&self, filter: &Arc<dyn PhysicalExpr>) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+        let Some(dynamic) = filter.downcast_ref::<DynamicFilterPhysicalExpr>() else { return Ok(None) };
+        for key in dynamic.children() {
+            if !has_bounds(&key.data_type(&self.scan.schema)?) {
+                return Ok(None);
+            }
+        }
+        let moved = Arc::clone(filter).transform_up(|node| match node.downcast_ref::<Column>() {
+            Some(column) => match self.scan.output.get(column.index()) {
+                Some(&at) => Ok(Transformed::yes(Arc::new(Column::new(column.name(), at)) as _)),
+                None => Err(Error::internal("a runtime filter is not on the scan's rows").into()),
+            },
+            None => Ok(Transformed::no(node)),
+        })?;
+        Ok(Some(moved.data))
+    }
+}
+
+/// Types whose order is a total one in the plan, so that a smallest and a largest key bound the others.
+fn has_bounds(data_type: &DataType) -> bool {
+    data_type.is_integer()
+        || matches!(
+            data_type,
+            DataType::Date32 | DataType::Timestamp(..) | DataType::Decimal128(..) | DataType::Utf8 | DataType::Binary
+        )
 }
 
 impl DisplayAs for HeapScanExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HeapScanExec: scan={}, table={}, columns=[", self.scan, self.table)?;
-        for (index, column) in self.columns.iter().enumerate() {
+        write!(f, "HeapScanExec: scan={}, table={}, columns=[", self.number, self.table)?;
+        for (index, column) in self.scan.columns.iter().enumerate() {
             write!(f, "{}{}", if index > 0 { ", " } else { "" }, column.name)?;
         }
-        f.write_str("]")
+        f.write_str("]")?;
+        for filter in &self.scan.filters {
+            write!(f, ", {}", filter.predicate)?;
+        }
+        Ok(())
     }
 }
 
@@ -128,9 +195,31 @@ impl ExecutionPlan for HeapScanExec {
 
     fn apply_expressions(
         &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DataFusionResult<TreeNodeRecursion>,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DataFusionResult<TreeNodeRecursion>,
     ) -> DataFusionResult<TreeNodeRecursion> {
+        let Scan { filters, runtime_filters, .. } = &self.scan;
+        for predicate in filters.iter().map(|filter| &filter.predicate).chain(runtime_filters) {
+            f(predicate)?.visit_sibling(|| Ok(TreeNodeRecursion::Continue))?;
+        }
         Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn handle_child_pushdown_result(
+        &self,
+        _: FilterPushdownPhase,
+        pushed: ChildPushdownResult,
+        _: &ConfigOptions,
+    ) -> DataFusionResult<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        let mut scan = self.scan.clone();
+        let mut answers = Vec::with_capacity(pushed.parent_filters.len());
+        for parent in &pushed.parent_filters {
+            let filter = self.runtime_filter(&parent.filter)?;
+            answers.push(if filter.is_some() { PushedDown::Yes } else { PushedDown::No });
+            scan.runtime_filters.extend(filter);
+        }
+        let propagation = FilterPushdownPropagation::with_parent_pushdown_result(answers);
+        let updated = Self { scan, ..self.clone() };
+        Ok(propagation.with_updated_node(Arc::new(updated) as _))
     }
 
     fn with_new_children(
@@ -149,13 +238,13 @@ impl ExecutionPlan for HeapScanExec {
         }
         let stream = HeapScanStream {
             session: SessionContext::of(&context)?,
-            scan: self.scan,
+            number: self.number,
             table: self.table.clone(),
-            columns: self.columns.clone(),
-            schema: self.schema(),
+            scan: self.scan.clone(),
             batch_size: context.session_config().batch_size().max(1),
             state: State::Unopened,
-            blocks: 0..0,
+            claim: Claim { part: 0, blocks: 0..0 },
+            visible: MetricBuilder::new(&self.metrics).counter(VISIBLE_ROWS, partition),
             metrics: BaselineMetrics::new(&self.metrics, partition),
         };
         Ok(Box::pin(cooperative(stream)))
@@ -166,17 +255,20 @@ impl ExecutionPlan for HeapScanExec {
     }
 }
 
+/// The metric that counts the rows before any condition.
+pub(crate) const VISIBLE_ROWS: &str = "visible_rows";
+
 struct HeapScanStream {
     session: Arc<SessionContext>,
-    scan: u32,
+    number: u32,
     /// The name of the part that is read.
     table: String,
-    columns: Vec<ScanColumn>,
-    schema: SchemaRef,
+    scan: Scan,
     batch_size: usize,
     state: State,
     /// What is left of the claimed range.
-    blocks: Range<u32>,
+    claim: Claim,
+    visible: Count,
     metrics: BaselineMetrics,
 }
 
@@ -187,6 +279,8 @@ enum State {
         part: u32,
         decoder: Box<PageDecoder>,
     },
+    /// Nothing is left to be claimed; what has been read may be.
+    Ending(Box<PageDecoder>),
     /// Used up, or failed: the host is not called again.
     Done,
 }
@@ -197,43 +291,59 @@ impl HeapScanStream {
         let host = session.host().as_ref();
         loop {
             ready!(session.poll_checkpoint(cx));
+            let range_ends = self.claim.blocks.is_empty();
             match &mut self.state {
                 State::Done => return Poll::Ready(Ok(None)),
+                State::Ending(decoder) => {
+                    let last = (decoder.rows() > 0).then(|| decoder.finish()).transpose();
+                    self.state = State::Done;
+                    return Poll::Ready(last);
+                }
+                State::Reading { decoder, .. } if decoder.must_sift(range_ends) && !decoder.is_full() => {
+                    decoder.sift(host)?;
+                    continue;
+                }
                 State::Reading { decoder, .. } if decoder.rows() > 0 => {
-                    let full = decoder.rows() >= self.batch_size || decoder.column_bytes() >= BATCH_BYTES;
-                    if full || self.blocks.is_empty() {
+                    if decoder.is_full() || (range_ends && decoder.ends_with_range()) {
                         return Poll::Ready(decoder.finish().map(Some));
                     }
                 }
                 State::Reading { .. } | State::Unopened => {}
             }
-            if self.blocks.is_empty() {
-                let claim = host.scan_claim(self.scan)?;
-                if claim.blocks.is_empty() {
-                    self.state = State::Done;
-                    host.scan_unpin(self.scan)?;
-                    return Poll::Ready(Ok(None));
-                }
-                self.blocks = claim.blocks;
-                if !matches!(&self.state, State::Reading { part, .. } if *part == claim.part) {
-                    self.open(host, claim.part)?;
+            if range_ends {
+                self.claim = host.scan_claim(self.number)?;
+                if self.claim.blocks.is_empty() {
+                    host.scan_unpin(self.number)?;
+                    self.state = match std::mem::replace(&mut self.state, State::Done) {
+                        State::Reading { decoder, .. } => State::Ending(decoder),
+                        _ => State::Done,
+                    };
                     continue;
                 }
             }
-            let State::Reading { decoder, .. } = &mut self.state else {
-                return Poll::Ready(Err(Error::internal("a heap scan reads before it is open")));
-            };
-            let block = self.blocks.start;
-            host.scan_page(self.scan, block, &mut |page| decoder.push(host, page))
-                .map_err(|error| located(error, block, &self.table))?;
-            self.blocks.start += 1;
+            match &mut self.state {
+                State::Reading { part, decoder } if *part == self.claim.part => {
+                    let block = self.claim.blocks.start;
+                    let visible = &self.visible;
+                    let read = &mut |page: Page<'_>| {
+                        visible.add(page.offsets.len());
+                        decoder.push(host, page)
+                    };
+                    host.scan_page(self.number, block, read).map_err(|error| located(error, block, &self.table))?;
+                    self.claim.blocks.start += 1;
+                }
+                State::Reading { decoder, .. } if decoder.rows() > 0 => return Poll::Ready(decoder.finish().map(Some)),
+                _ => self.open(host)?,
+            }
         }
     }
 
-    /// Gets ready for the tuples of `part`. Errors: XX000 when it lacks a column.
-    fn open(&mut self, host: &dyn Host, part: u32) -> Result<()> {
-        let relation = host.scan_open(self.scan, part)?;
+    /// Gets ready for the tuples of the part that was claimed. Errors: XX000 when it lacks a column.
+    fn open(&mut self, host: &dyn Host) -> Result<()> {
+        let part = self.claim.part;
+        let relation = host.scan_open(self.number, part)?;
         let columns = self
+            .scan
             .columns
             .iter()
             .map(|column| {
@@ -243,8 +353,7 @@ impl HeapScanStream {
                 Ok(ScanColumn { attno, ..column.clone() })
             })
             .collect::<Result<Vec<_>>>()?;
-        let schema = Arc::clone(&self.schema);
-        let decoder = PageDecoder::new(host, relation.attributes, &columns, schema, self.batch_size)?;
+        let decoder = PageDecoder::new(host, relation.attributes, &columns, &self.scan, self.batch_size)?;
         self.state = State::Reading { part, decoder: Box::new(decoder) };
         self.table = relation.name.into_owned();
         Ok(())
@@ -288,6 +397,6 @@ impl Stream for HeapScanStream {
 
 impl RecordBatchStream for HeapScanStream {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
+        Arc::clone(&self.scan.schema)
     }
 }

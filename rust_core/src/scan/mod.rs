@@ -11,10 +11,15 @@
 //! page is SQLSTATE XX001, and no read leaves the page. Values of a batch are copies; nothing points
 //! into a page after its callback.
 
+mod chunk;
 mod columns;
 mod decoder;
 mod exec;
 pub mod numeric;
+mod sieve;
+#[cfg(test)]
+mod sieve_tests;
+mod sifting;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -24,5 +29,7 @@ pub(crate) mod varlena;
 
 pub use columns::arrow_type;
 pub(crate) use columns::varying_array;
-pub use exec::{HeapScanExec, ScanColumn};
+pub(crate) use exec::VISIBLE_ROWS;
+pub use exec::{HeapScanExec, Scan, ScanColumn};
+pub use sieve::ScanFilter;
 pub(crate) use varlena::{LONG_HEADER, MAX_SIZE as MAX_VARLENA_SIZE, long_header};

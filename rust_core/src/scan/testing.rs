@@ -231,9 +231,16 @@ pub struct FakeHost {
 impl FakeHost {
     /// Pages claimed in ranges of `range` blocks.
     pub fn new(attributes: Vec<Attribute>, pages: Vec<HeapPage>, range: u32) -> Self {
-        let blocks = pages.len() as u32;
+        let host = Self { attributes, pages, ..Self::default() };
+        host.rewind(range);
+        host
+    }
+
+    /// All pages can be claimed again.
+    pub fn rewind(&self, range: u32) {
+        let blocks = self.pages.len() as u32;
         let ranges = (0..blocks.div_ceil(range)).map(|n| n * range..((n + 1) * range).min(blocks)).collect();
-        Self { attributes, pages, ranges: Mutex::new(ranges), ..Self::default() }
+        *self.ranges.lock().unwrap() = ranges;
     }
 
     fn part(&self, part: u32) -> &Self {

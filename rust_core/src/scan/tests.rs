@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{
-    DataType, Decimal128Type, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema,
-    SchemaRef, UInt32Type,
+    Decimal128Type, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema, SchemaRef,
+    UInt32Type,
 };
 use datafusion::common::Result as DataFusionResult;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
@@ -30,7 +30,7 @@ fn layout(attribute: &Attribute) -> TypeLayout {
 }
 
 /// Columns for the attributes with these numbers (from 1).
-fn columns(attributes: &[Attribute], numbers: &[u32]) -> (Vec<ScanColumn>, SchemaRef) {
+pub(super) fn columns(attributes: &[Attribute], numbers: &[u32]) -> (Vec<ScanColumn>, SchemaRef) {
     let columns: Vec<ScanColumn> = numbers
         .iter()
         .map(|&attno| {
@@ -46,8 +46,9 @@ fn columns(attributes: &[Attribute], numbers: &[u32]) -> (Vec<ScanColumn>, Schem
 
 /// One batch of all tuples of the host's pages.
 fn decode(host: &FakeHost, numbers: &[u32]) -> Result<RecordBatch> {
-    let (columns, schema) = columns(&host.attributes, numbers);
-    let mut decoder = PageDecoder::new(host, &host.attributes, &columns, schema, 8192)?;
+    let (columns, _) = columns(&host.attributes, numbers);
+    let scan = Scan::new(columns)?;
+    let mut decoder = PageDecoder::new(host, &host.attributes, &scan.columns, &scan, 8192)?;
     for page in &host.pages {
         decoder.push(host, page.page())?;
     }
@@ -251,11 +252,12 @@ fn columns_of_another_table() {
     let mut attributes = vec![attribute(BuiltinOid::INT4OID, -1), attribute(BuiltinOid::INT4OID, -1)];
     attributes[1].attisdropped = true;
     let host = host_with(attributes, &[]);
-    let (mut columns, schema) = columns(&host.attributes, &[1]);
+    let (mut columns, _) = columns(&host.attributes, &[1]);
+    let scan = Scan::new(columns.clone()).unwrap();
     for (attno, typid) in [(2, 23), (3, 23), (0, 23), (1, 25)] {
         columns[0].attno = attno;
         columns[0].typid = typid;
-        assert!(PageDecoder::new(&host, &host.attributes, &columns, schema.clone(), 10).is_err());
+        assert!(PageDecoder::new(&host, &host.attributes, &columns, &scan, 10).is_err());
     }
 }
 
@@ -450,7 +452,7 @@ fn numbered(pages: usize, rows_per_page: usize, range: u32) -> FakeHost {
 
 fn execute(host: &Arc<FakeHost>, numbers: &[u32], batch_size: usize) -> (HeapScanExec, SendableRecordBatchStream) {
     let (columns, _) = columns(&host.attributes, numbers);
-    let exec = HeapScanExec::try_new(0, "t".into(), columns).unwrap();
+    let exec = HeapScanExec::new(0, "t".into(), Scan::new(columns).unwrap());
     let stream = exec.execute(0, context(host.clone(), batch_size).0).unwrap();
     (exec, stream)
 }
@@ -459,12 +461,12 @@ fn poll(stream: &mut SendableRecordBatchStream) -> Poll<Option<DataFusionResult<
     stream.poll_next_unpin(&mut Context::from_waker(noop_waker_ref()))
 }
 
-fn collect(mut stream: SendableRecordBatchStream) -> Vec<RecordBatch> {
+pub(super) fn collect(mut stream: SendableRecordBatchStream) -> Result<Vec<RecordBatch>> {
     let mut batches = vec![];
     loop {
         match poll(&mut stream) {
-            Poll::Ready(Some(batch)) => batches.push(batch.unwrap()),
-            Poll::Ready(None) => return batches,
+            Poll::Ready(Some(batch)) => batches.push(batch?),
+            Poll::Ready(None) => return Ok(batches),
             Poll::Pending => {}
         }
     }
@@ -476,7 +478,7 @@ fn a_batch_never_spans_two_ranges() {
     let host = Arc::new(numbered(10, 10, 4));
     let (exec, stream) = execute(&host, &[1], 25);
     assert_eq!(stream.schema(), exec.schema());
-    let batches = collect(stream);
+    let batches = collect(stream).unwrap();
     assert_eq!(batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [30, 10, 30, 10, 20]);
     let values = batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int32Type>().values().to_vec());
     assert!(values.eq(0..100));
@@ -512,7 +514,7 @@ fn parted() -> FakeHost {
 fn parts_are_read_each_in_its_own_way() {
     let host = Arc::new(parted());
     let (exec, stream) = execute(&host, &[2, 1], 8192);
-    let batches = collect(stream);
+    let batches = collect(stream).unwrap();
     // A batch never spans two parts.
     assert_eq!(batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [1, 2, 1]);
     assert!(batches.iter().all(|batch| batch.schema() == exec.schema()));
@@ -557,7 +559,7 @@ fn a_corrupted_block_of_a_part_is_named() {
 fn counting_reads_no_column() {
     let host = Arc::new(numbered(3, 7, 2));
     let (_, stream) = execute(&host, &[], 8192);
-    let batches = collect(stream);
+    let batches = collect(stream).unwrap();
     assert_eq!(batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [14, 7]);
     assert!(batches.iter().all(|batch| batch.num_columns() == 0));
 }
@@ -565,10 +567,10 @@ fn counting_reads_no_column() {
 #[test]
 fn empty_pages_and_empty_tables() {
     let (_, stream) = execute(&Arc::new(numbered(0, 0, 4)), &[1], 10);
-    assert!(collect(stream).is_empty());
+    assert!(collect(stream).unwrap().is_empty());
     let host = Arc::new(numbered(9, 0, 4));
     let (_, stream) = execute(&host, &[1], 10);
-    assert!(collect(stream).is_empty());
+    assert!(collect(stream).unwrap().is_empty());
     assert_eq!(host.pages_read.load(Ordering::Relaxed), 9);
 }
 
@@ -577,7 +579,7 @@ fn an_interrupt_ends_the_poll_and_not_the_scan() {
     let host = Arc::new(numbered(20, 10, 20));
     let (columns, _) = columns(&host.attributes, &[1]);
     let (context, session) = context(host.clone(), 1000);
-    let mut stream = HeapScanExec::try_new(0, "t".into(), columns).unwrap().execute(0, context).unwrap();
+    let mut stream = HeapScanExec::new(0, "t".into(), Scan::new(columns).unwrap()).execute(0, context).unwrap();
     host.interrupt.store(true, Ordering::Relaxed);
     // The first checkpoint of all goes by with learning the tuple layout; each turn reads some pages.
     for pages in [7, 15] {
@@ -586,7 +588,7 @@ fn an_interrupt_ends_the_poll_and_not_the_scan() {
         assert_eq!(host.pages_read.load(Ordering::Relaxed), pages);
     }
     host.interrupt.store(false, Ordering::Relaxed);
-    assert_eq!(collect(stream).iter().map(RecordBatch::num_rows).sum::<usize>(), 200);
+    assert_eq!(collect(stream).unwrap().iter().map(RecordBatch::num_rows).sum::<usize>(), 200);
 }
 
 #[test]
@@ -631,7 +633,7 @@ fn few_wide_rows_make_a_batch() {
     let mut host = FakeHost::new(attributes, pages, 128);
     host.toast.insert(0, vec![b'x'; 9 << 20]);
     let (_, stream) = execute(&Arc::new(host), &[1], 8192);
-    assert_eq!(collect(stream).iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [2, 2]);
+    assert_eq!(collect(stream).unwrap().iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [2, 2]);
 }
 
 #[test]
@@ -640,7 +642,7 @@ fn types_without_a_place_in_a_plan_are_refused() {
     for (oid, layout) in [(2249, varlena), (2275, TypeLayout { len: -2, ..varlena })] {
         assert!(arrow_type(oid, -1, layout).is_err());
         let column = ScanColumn { attno: 1, typid: oid, typmod: -1, name: "x".into(), layout };
-        assert!(HeapScanExec::try_new(0, "t".into(), vec![column]).is_err());
+        assert!(Scan::new(vec![column]).is_err());
     }
 }
 
@@ -724,8 +726,8 @@ fn text_of_another_encoding_is_bytes() {
     let host = host_with(attributes, &[vec![Value::Short(vec![0xE4])]]);
     let (mut columns, _) = columns(&host.attributes, &[1]);
     columns[0].layout.utf8 = false;
-    let schema = Arc::new(Schema::new(vec![Field::new("c1", DataType::Binary, true)]));
-    let mut decoder = PageDecoder::new(&host, &host.attributes, &columns, schema, 8192).unwrap();
+    let scan = Scan::new(columns).unwrap();
+    let mut decoder = PageDecoder::new(&host, &host.attributes, &scan.columns, &scan, 8192).unwrap();
     decoder.push(&host, host.pages[0].page()).unwrap();
     assert_eq!(decoder.finish().unwrap().column(0).as_binary::<i32>().value(0), [0xE4]);
 }

@@ -57,14 +57,28 @@ fn prefetch(page: &PageBytes, number: u16) {
     let _ = (page, number);
 }
 
+/// Where the values of one attribute begin on a page.
+#[derive(Clone, Copy, Debug)]
+pub struct Offsets<'a> {
+    /// From the start of the page, or [`NULL`] or [`MISSING`].
+    pub of: &'a [u16],
+    /// Some may be [`NULL`] or [`MISSING`].
+    pub special: bool,
+}
+
 /// The offsets of one needed attribute on the current page.
 #[derive(Debug)]
 pub struct Slot {
     attribute: usize,
     /// One per tuple, from the start of the page.
-    pub offsets: Vec<u16>,
-    /// Some offset may be [`NULL`] or [`MISSING`].
-    pub special: bool,
+    offsets: Vec<u16>,
+    special: bool,
+}
+
+impl Slot {
+    pub fn offsets(&self) -> Offsets<'_> {
+        Offsets { of: &self.offsets, special: self.special }
+    }
 }
 
 /// An attribute as the walk sees it.

@@ -1,0 +1,131 @@
+/*
+ * heappage.c
+ *		One heap page: pinned, pruned if that is due, and the line pointers of
+ *		the tuples that a snapshot sees.
+ *
+ * What heapam's heapgetpage does, but for two things. The buffer of a page is
+ * guessed before it is looked up: a table that was read in order lies in
+ * buffers in order, and the lookup in the buffer table is a cache miss for
+ * every page. And what is the same for all tuples of a page is asked once.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/buf_internals.h"
+#include "storage/bufmgr.h"
+#include "storage/predicate.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "pg_joinscan.h"
+
+/* Processes that read a table side by side fill buffers in turn: a page's next may be some buffers on. */
+#define GUESSES		4
+
+/*
+ * A buffer with a lower usage count is pinned the ordinary way, which raises
+ * it: a page that we read is to stay as long as one that PostgreSQL reads.
+ */
+#define HOT_USAGE_COUNT		2
+
+#if PG_VERSION_NUM >= 160000
+#define FILE_OF(rel)		((rel)->rd_locator)
+#define IS_OF_FILE(tag, rel)	BufTagMatchesRelFileLocator(&(tag), &FILE_OF(rel))
+#else
+#define FILE_OF(rel)		((rel)->rd_node)
+#define IS_OF_FILE(tag, rel)	RelFileNodeEquals((tag).rnode, FILE_OF(rel))
+#endif
+
+/* Does a buffer seem to hold a page? Asked without a lock: the answer may be out of date. */
+static bool
+seems_to_hold(int buf_id, Relation rel, BlockNumber block)
+{
+	BufferDesc *desc = GetBufferDescriptor(buf_id);
+	uint32		state = pg_atomic_read_u32(&desc->state);
+
+	return desc->tag.blockNum == block && IS_OF_FILE(desc->tag, rel) && desc->tag.forkNum == MAIN_FORKNUM &&
+		(state & BM_VALID) != 0 && BUF_STATE_GET_USAGECOUNT(state) >= HOT_USAGE_COUNT;
+}
+
+/* Pins a block; `before` is the buffer of the block that was read before it. */
+static Buffer
+pin_block(Relation rel, BlockNumber block, Buffer before, BufferAccessStrategy strategy)
+{
+	/* Buffers are numbered from 1: the one after `before` has its number as an index. Local ones are negative. */
+	for (Buffer guess = before; before > 0 && guess < before + GUESSES && guess < NBuffers; guess++)
+	{
+		if (seems_to_hold(guess, rel, block) && ReadRecentBuffer(FILE_OF(rel), MAIN_FORKNUM, block, guess + 1))
+		{
+			pgstat_count_buffer_read(rel);
+			pgstat_count_buffer_hit(rel);
+			return guess + 1;
+		}
+	}
+	return ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
+}
+
+/*
+ * Leaves the page pinned as heap->rs_cbuf, and drops the pin that is there.
+ * Visible tuples stay good after the content lock is gone, as long as the pin
+ * is held: nobody prunes or moves them under a pin.
+ */
+void
+pgjs_heappage_read(HeapScanDesc heap, BlockNumber block)
+{
+	Relation	rel = heap->rs_base.rs_rd;
+	Snapshot	snapshot = heap->rs_base.rs_snapshot;
+	Buffer		before = heap->rs_cbuf;
+	Buffer		buffer;
+	Page		page;
+	OffsetNumber lines;
+	bool		all_visible;
+	bool		conflicts;
+	int			ntuples = 0;
+
+	heap->rs_cbuf = InvalidBuffer;
+	if (BufferIsValid(before))
+		ReleaseBuffer(before);
+	CHECK_FOR_INTERRUPTS();
+
+	buffer = pin_block(rel, block, before, heap->rs_strategy);
+	heap->rs_cbuf = buffer;
+	heap->rs_cblock = block;
+	heap_page_prune_opt(rel, buffer);
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buffer);
+	TestForOldSnapshot(snapshot, rel, page);
+	lines = PageGetMaxOffsetNumber(page);
+	/* A standby's snapshot may be older than what the bit was set by: see heapgetpage. */
+	all_visible = PageIsAllVisible(page) && !snapshot->takenDuringRecovery;
+	conflicts = CheckForSerializableConflictOutNeeded(rel, snapshot);
+
+	for (OffsetNumber number = FirstOffsetNumber; number <= lines; number++)
+	{
+		ItemId		item = PageGetItemId(page, number);
+		bool		visible = true;
+
+		if (!ItemIdIsNormal(item))
+			continue;
+		if (!all_visible || conflicts)
+		{
+			HeapTupleData tuple;
+
+			tuple.t_tableOid = RelationGetRelid(rel);
+			tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+			tuple.t_len = ItemIdGetLength(item);
+			ItemPointerSet(&tuple.t_self, block, number);
+			if (!all_visible)
+				visible = HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer);
+			if (conflicts)
+				HeapCheckForSerializableConflictOut(visible, rel, &tuple, buffer, snapshot);
+		}
+		heap->rs_vistuples[ntuples] = number;
+		ntuples += visible;
+	}
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	heap->rs_ntuples = ntuples;
+}
