@@ -15,7 +15,9 @@ use arrow::array::{MutableArrayData, RecordBatch, make_array};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::config::ConfigOptions;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::filter_pushdown::{FilterDescription, FilterPushdownPhase};
 use datafusion::physical_plan::spill::get_record_batch_memory_size;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties, RecordBatchStream,
@@ -50,7 +52,7 @@ fn compacted(batch: RecordBatch) -> Result<RecordBatch> {
     for column in batch.columns() {
         own += column.to_data().get_slice_memory_size()?;
     }
-    if get_record_batch_memory_size(&batch) <= 2 * own + SLACK {
+    if batch.num_columns() == 0 || get_record_batch_memory_size(&batch) <= 2 * own + SLACK {
         return Ok(batch);
     }
     let copies = batch.columns().iter().map(|column| {
@@ -92,6 +94,15 @@ impl ExecutionPlan for CheckpointExec {
         Ok(Arc::new(Self::new(children.swap_remove(0), self.compact)))
     }
 
+    fn gather_filters_for_pushdown(
+        &self,
+        _: FilterPushdownPhase,
+        parents: Vec<Arc<dyn PhysicalExpr>>,
+        _: &ConfigOptions,
+    ) -> Result<FilterDescription> {
+        FilterDescription::from_children(parents, &self.children())
+    }
+
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let session = SessionContext::of(&context)?;
         Ok(Box::pin(CheckpointStream {
@@ -129,6 +140,14 @@ mod tests {
     use arrow::array::{ArrayRef, Int64Array, StringArray};
 
     use super::*;
+
+    #[test]
+    fn rows_without_columns_stay_rows() {
+        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(1000));
+        let schema = Arc::new(arrow::datatypes::Schema::empty());
+        let batch = RecordBatch::try_new_with_options(schema, vec![], &options).unwrap();
+        assert_eq!(compacted(batch).unwrap().num_rows(), 1000);
+    }
 
     #[test]
     fn small_parts_of_a_large_batch_are_copied() {

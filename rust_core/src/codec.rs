@@ -1,11 +1,14 @@
-//! Plan ⇄ bytes. Decoding a `DsmWriterExec` registers its input: a participant that has read the
+//! Plan ⇄ bytes. Decoding registers the input of each `DsmWriterExec`: a participant that has read the
 //! plan knows every procedure that it can be asked for.
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::{DataFusionError, Result};
+use datafusion::config::ConfigOptions;
 use datafusion::execution::{FunctionRegistry, TaskContext};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::filter_pushdown::FilterPushdown;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use datafusion_proto::bytes::{
     physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
@@ -17,22 +20,24 @@ use datafusion_proto::protobuf::{ArrowType, PhysicalExprNode};
 use prost::Message;
 
 use crate::checkpoint::CheckpointExec;
+use crate::cut::{Cut, CutExec};
 use crate::distinct::{FirstOccurrenceExec, Occurrence};
 use crate::error::Error;
-use crate::exchange::{Distribution, DsmReaderExec, DsmWriterExec, StreamKind, StreamRegistry};
+use crate::exchange::{BuildKeysExec, Distribution, DsmReaderExec, DsmWriterExec, StreamKind, StreamRegistry};
+use crate::group_number::GroupNumberExec;
 use crate::host::TypeLayout;
 use crate::nested_loop::SkipProbeExec;
 use crate::postgres::{
-    LeafColumn, MatchColumns, MatchKind, PostgresEvalExec, PostgresLeafExec, PostgresMatchExec, ResultColumn,
-    RowNumberExec,
+    EvaluationKind, LeafColumn, MatchColumns, MatchKind, PostgresEvalExec, PostgresLeafExec, PostgresMatchExec,
+    ResultColumn, RowNumberExec,
 };
-use crate::scan::{HeapScanExec, ScanColumn};
+use crate::scan::{HeapScanExec, Scan, ScanColumn, ScanFilter};
 use crate::window::{self, Bound, Frame, Kind, Window, WindowExec, WindowFunction};
 
 /// The nodes of ours, as protobuf messages.
 #[derive(Clone, PartialEq, Message)]
 struct NodeMessage {
-    #[prost(oneof = "Node", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
+    #[prost(oneof = "Node", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14")]
     node: Option<Node>,
 }
 
@@ -60,6 +65,12 @@ enum Node {
     SkipProbe(SkipProbeMessage),
     #[prost(message, tag = "11")]
     Window(WindowMessage),
+    #[prost(message, tag = "12")]
+    BuildKeys(BuildKeysMessage),
+    #[prost(message, tag = "13")]
+    Cut(CutMessage),
+    #[prost(message, tag = "14")]
+    GroupNumber(GroupNumberMessage),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -79,6 +90,18 @@ struct ScanMessage {
     table: String,
     #[prost(message, repeated, tag = "3")]
     columns: Vec<ColumnMessage>,
+    #[prost(message, repeated, tag = "4")]
+    filters: Vec<ScanFilterMessage>,
+    #[prost(uint32, repeated, tag = "5")]
+    output: Vec<u32>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ScanFilterMessage {
+    #[prost(message, optional, tag = "1")]
+    predicate: Option<PhysicalExprNode>,
+    #[prost(bool, tag = "2")]
+    raises: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -107,6 +130,16 @@ struct WriterMessage {
     kind: i32,
     #[prost(message, repeated, tag = "3")]
     keys: Vec<PhysicalExprNode>,
+    #[prost(bool, tag = "4")]
+    runtime_filter: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct BuildKeysMessage {
+    #[prost(uint32, tag = "1")]
+    stream: u32,
+    #[prost(message, repeated, tag = "2")]
+    keys: Vec<PhysicalExprNode>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -121,10 +154,18 @@ struct EvalMessage {
     results: Vec<ValueMessage>,
     #[prost(uint32, repeated, tag = "5")]
     keep: Vec<u32>,
+    #[prost(enumeration = "EvaluationKind", tag = "6")]
+    kind: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
 struct RowNumberMessage {}
+
+#[derive(Clone, PartialEq, Message)]
+struct GroupNumberMessage {
+    #[prost(message, repeated, tag = "1")]
+    keys: Vec<PhysicalExprNode>,
+}
 
 #[derive(Clone, PartialEq, Message)]
 struct FirstOccurrenceMessage {
@@ -138,6 +179,15 @@ struct OccurrenceMessage {
     keys: Vec<PhysicalExprNode>,
     #[prost(message, optional, tag = "2")]
     filter: Option<PhysicalExprNode>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct CutMessage {
+    #[prost(message, repeated, tag = "1")]
+    keys: Vec<PhysicalExprNode>,
+    /// 0: the first of each.
+    #[prost(uint64, tag = "2")]
+    with_ties: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -314,8 +364,28 @@ impl JoinScanCodec {
     }
 
     pub fn decode(&self, bytes: &[u8], context: &TaskContext) -> Result<Arc<dyn ExecutionPlan>> {
-        physical_plan_from_bytes_with_extension_codec(bytes, context, self)
+        let plan = physical_plan_from_bytes_with_extension_codec(bytes, context, self)?;
+        let plan = with_runtime_filters(plan, context)?;
+        self.register_streams(&plan)?;
+        Ok(plan)
     }
+
+    fn register_streams(&self, plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
+        if let Some(writer) = plan.downcast_ref::<DsmWriterExec>() {
+            self.registry.register_stream_source(writer.stream, writer.source())?;
+        }
+        plan.children().into_iter().try_for_each(|child| self.register_streams(child))
+    }
+}
+
+/// The plan in which each hash join that can tells the scans of its probe side, on this side of all streams, which keys
+/// it has. Not part of the plan's bytes: the filter is the participant's own.
+fn with_runtime_filters(plan: Arc<dyn ExecutionPlan>, context: &TaskContext) -> Result<Arc<dyn ExecutionPlan>> {
+    let mut options = ConfigOptions::clone(context.session_config().options());
+    // Only joins: a top-k's filter would follow DataFusion's order of values, not PostgreSQL's.
+    options.optimizer.enable_topk_dynamic_filter_pushdown = false;
+    options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
+    FilterPushdown::new_post_optimization().optimize(plan, &options)
 }
 
 fn one_input(inputs: &[Arc<dyn ExecutionPlan>]) -> Result<&Arc<dyn ExecutionPlan>> {
@@ -347,7 +417,16 @@ impl PhysicalExtensionCodec for JoinScanCodec {
                         layout: TypeLayout { len, byval: column.typbyval, utf8: column.utf8 },
                     })
                 });
-                Ok(Arc::new(HeapScanExec::try_new(scan.scan, scan.table, columns.collect::<Result<_>>()?)?))
+                let read = Scan::new(columns.collect::<Result<_>>()?)?;
+                let filter = |filter: ScanFilterMessage| {
+                    let predicate = filter.predicate.ok_or_else(|| Error::internal("an empty filter of a scan"))?;
+                    let predicate = parse_physical_expr(&predicate, context, &read.input, self)?;
+                    Ok(ScanFilter { predicate, raises: filter.raises })
+                };
+                let filters = scan.filters.into_iter().map(filter).collect::<Result<_>>()?;
+                let output = scan.output.into_iter().map(|at| at as usize).collect();
+                let read = Scan::with_filters(read.columns, filters, output)?;
+                Ok(Arc::new(HeapScanExec::new(scan.scan, scan.table, read)))
             }
             Some(Node::Writer(writer)) => {
                 let input = one_input(inputs)?;
@@ -363,8 +442,7 @@ impl PhysicalExtensionCodec for JoinScanCodec {
                     ),
                 };
                 let node = DsmWriterExec::new(writer.stream, distribution, Arc::clone(input));
-                self.registry.register_stream_source(writer.stream, node.source())?;
-                Ok(Arc::new(node))
+                Ok(Arc::new(if writer.runtime_filter { node.with_runtime_filter() } else { node }))
             }
             Some(Node::Reader(reader)) => {
                 let kind = StreamKind::try_from(reader.kind).map_err(unknown_kind)?;
@@ -377,7 +455,9 @@ impl PhysicalExtensionCodec for JoinScanCodec {
                 let result = |value: ValueMessage| {
                     Ok(ResultColumn { expr: value.number, data_type: value.data_type()?, name: value.name })
                 };
+                let kind = EvaluationKind::try_from(eval.kind);
                 Ok(Arc::new(PostgresEvalExec::try_new(
+                    kind.map_err(|_| Error::internal("unknown kind of evaluation"))?,
                     eval.call,
                     Arc::clone(one_input(inputs)?),
                     eval.inputs,
@@ -418,6 +498,31 @@ impl PhysicalExtensionCodec for JoinScanCodec {
                 let occurrences = message.occurrences.iter().map(occurrence).collect::<Result<_>>()?;
                 Ok(Arc::new(FirstOccurrenceExec::new(Arc::clone(input), occurrences)))
             }
+            Some(Node::BuildKeys(message)) => {
+                let input = one_input(inputs)?;
+                let expr = |expr: &PhysicalExprNode| parse_physical_expr(expr, context, &input.schema(), self);
+                let keys = message.keys.iter().map(expr).collect::<Result<_>>()?;
+                Ok(Arc::new(BuildKeysExec::new(message.stream, keys, Arc::clone(input))))
+            }
+            Some(Node::Cut(message)) => {
+                let input = one_input(inputs)?;
+                let expr = |expr: &PhysicalExprNode| parse_physical_expr(expr, context, &input.schema(), self);
+                let keys: Vec<_> = message.keys.iter().map(expr).collect::<Result<_>>()?;
+                if keys.is_empty() {
+                    return Err(Error::internal("rows are cut by no key").into());
+                }
+                let cut = match usize::try_from(message.with_ties).unwrap_or(usize::MAX) {
+                    0 => Cut::FirstOfEach,
+                    limit => Cut::WithTies(limit),
+                };
+                Ok(Arc::new(CutExec::new(Arc::clone(input), keys, cut)))
+            }
+            Some(Node::GroupNumber(message)) => {
+                let input = one_input(inputs)?;
+                let expr = |expr: &PhysicalExprNode| parse_physical_expr(expr, context, &input.schema(), self);
+                let keys = message.keys.iter().map(expr).collect::<Result<_>>()?;
+                Ok(Arc::new(GroupNumberExec::new(Arc::clone(input), keys)))
+            }
             Some(Node::SkipProbe(SkipProbeMessage {})) => {
                 Ok(Arc::new(SkipProbeExec::new(Arc::clone(one_input(inputs)?))))
             }
@@ -444,11 +549,18 @@ impl PhysicalExtensionCodec for JoinScanCodec {
         _converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<()> {
         let node = if let Some(scan) = node.downcast_ref::<HeapScanExec>() {
+            let filter = |filter: &ScanFilter| {
+                let predicate = Some(serialize_physical_expr(&filter.predicate, self)?);
+                Ok(ScanFilterMessage { predicate, raises: filter.raises })
+            };
             Node::Scan(ScanMessage {
-                scan: scan.scan(),
+                scan: scan.number(),
                 table: scan.table().to_string(),
+                filters: scan.scan().filters.iter().map(filter).collect::<Result<_>>()?,
+                output: scan.scan().output.iter().map(|&at| at as u32).collect(),
                 columns: scan
-                    .columns()
+                    .scan()
+                    .columns
                     .iter()
                     .map(|column| ColumnMessage {
                         attno: column.attno,
@@ -469,7 +581,8 @@ impl PhysicalExtensionCodec for JoinScanCodec {
                 Distribution::Broadcast | Distribution::Gather => Vec::new(),
             };
             let kind = writer.distribution.kind();
-            Node::Writer(WriterMessage { stream: writer.stream, kind: kind.into(), keys })
+            let runtime_filter = writer.has_runtime_filter();
+            Node::Writer(WriterMessage { stream: writer.stream, kind: kind.into(), keys, runtime_filter })
         } else if let Some(reader) = node.downcast_ref::<DsmReaderExec>() {
             Node::Reader(ReaderMessage { stream: reader.stream, kind: reader.kind.into() })
         } else if let Some(checkpoint) = node.downcast_ref::<CheckpointExec>() {
@@ -478,8 +591,9 @@ impl PhysicalExtensionCodec for JoinScanCodec {
             let evaluation = eval.evaluation();
             let result = |result: &ResultColumn| ValueMessage::new(result.expr, &result.data_type, &result.name);
             Node::Eval(EvalMessage {
+                kind: evaluation.kind.into(),
                 call: evaluation.call,
-                inputs: evaluation.inputs.clone(),
+                inputs: eval.inputs().to_vec(),
                 conditions: evaluation.conditions.clone(),
                 results: eval.results().iter().map(result).collect::<Result<_>>()?,
                 keep: eval.keep().iter().map(|&at| at as u32).collect(),
@@ -513,6 +627,16 @@ impl PhysicalExtensionCodec for JoinScanCodec {
             };
             let occurrences = first.occurrences().iter().map(occurrence).collect::<Result<_>>()?;
             Node::FirstOccurrence(FirstOccurrenceMessage { occurrences })
+        } else if let Some(cut) = node.downcast_ref::<CutExec>() {
+            let expr = |expr: &Arc<dyn PhysicalExpr>| serialize_physical_expr(expr, self);
+            let with_ties = match cut.cut() {
+                Cut::FirstOfEach => 0,
+                Cut::WithTies(limit) => limit as u64,
+            };
+            Node::Cut(CutMessage { keys: cut.keys().iter().map(expr).collect::<Result<_>>()?, with_ties })
+        } else if let Some(number) = node.downcast_ref::<GroupNumberExec>() {
+            let keys = number.keys().iter().map(|key| serialize_physical_expr(key, self)).collect::<Result<_>>()?;
+            Node::GroupNumber(GroupNumberMessage { keys })
         } else if let Some(window) = node.downcast_ref::<WindowExec>() {
             let Window { partition, order, functions } = window.window();
             let expr = |expr: &Arc<dyn PhysicalExpr>| serialize_physical_expr(expr, self);
@@ -522,6 +646,9 @@ impl PhysicalExtensionCodec for JoinScanCodec {
                 order: order.iter().map(expr).collect::<Result<_>>()?,
                 functions: functions.iter().map(function).collect::<Result<_>>()?,
             })
+        } else if let Some(build) = node.downcast_ref::<BuildKeysExec>() {
+            let keys = build.keys().iter().map(|key| serialize_physical_expr(key, self)).collect::<Result<_>>()?;
+            Node::BuildKeys(BuildKeysMessage { stream: build.stream(), keys })
         } else if node.downcast_ref::<SkipProbeExec>().is_some() {
             Node::SkipProbe(SkipProbeMessage {})
         } else {

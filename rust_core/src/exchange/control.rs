@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::channel::{self, Received};
 use super::frames::Frame;
+use super::key_filter::KeyFilter;
 use super::state::{CONTROL_CHANNEL, Exchange};
 use crate::error::{Error, Result};
 
@@ -47,11 +48,11 @@ pub async fn control_service(exchange: Arc<Exchange>) -> Result<()> {
 
 fn serve(exchange: &Arc<Exchange>, peer: u32, frame: Frame<'_>) -> Result<()> {
     match frame {
-        Frame::StartStream { stream } => exchange.trigger_stream(stream),
-        Frame::StopStream { stream } => {
-            exchange.note_stop(stream, peer);
-            Ok(())
+        Frame::StartStream { stream, filter } => {
+            let filter = if filter.is_empty() { None } else { Some(KeyFilter::from_bytes(filter)?) };
+            exchange.trigger_stream(stream, peer, filter)
         }
+        Frame::StopStream { stream } => exchange.note_stop(stream, peer),
         Frame::SessionEnd if peer == 0 => {
             exchange.note_end();
             Ok(())

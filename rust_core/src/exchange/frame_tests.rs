@@ -75,7 +75,8 @@ fn errors_survive() {
 #[test]
 fn control_frames_survive() {
     for frame in [
-        Frame::StartStream { stream: 0 },
+        Frame::StartStream { stream: 0, filter: &[] },
+        Frame::StartStream { stream: 3, filter: &[1; 24] },
         Frame::StopStream { stream: u32::MAX },
         Frame::SessionEnd,
         Frame::EndOfStream { stream: 1, rows: u64::MAX, bytes: 5 },

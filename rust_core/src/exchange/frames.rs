@@ -27,11 +27,27 @@ const ALIGNMENT: usize = 64;
 /// What participants say to each other.
 #[derive(Debug)]
 pub enum Frame<'a> {
-    StartStream { stream: u32 },
-    StopStream { stream: u32 },
-    Batch { stream: u32, body: &'a [u8] },
-    EndOfStream { stream: u32, rows: u64, bytes: u64 },
-    Error { stream: u32, error: Error },
+    /// `filter`: the keys that this consumer can use (`key_filter.rs`), or empty.
+    StartStream {
+        stream: u32,
+        filter: &'a [u8],
+    },
+    StopStream {
+        stream: u32,
+    },
+    Batch {
+        stream: u32,
+        body: &'a [u8],
+    },
+    EndOfStream {
+        stream: u32,
+        rows: u64,
+        bytes: u64,
+    },
+    Error {
+        stream: u32,
+        error: Error,
+    },
     SessionEnd,
 }
 
@@ -56,7 +72,7 @@ const END_OF_STREAM: u8 = 4;
 const ERROR: u8 = 5;
 const SESSION_END: u8 = 6;
 
-fn corrupted(what: impl Into<String>) -> Error {
+pub(super) fn corrupted(what: impl Into<String>) -> Error {
     Error::new(sqlstate::DATA_CORRUPTED, "invalid JoinScan frame").with_detail(what)
 }
 
@@ -77,7 +93,11 @@ fn u64_at(bytes: &[u8], at: usize) -> Result<u64> {
 impl<'a> Frame<'a> {
     pub fn encode(&self) -> Vec<u8> {
         match self {
-            Self::StartStream { stream } => header(START_STREAM, *stream, 0),
+            Self::StartStream { stream, filter } => {
+                let mut bytes = header(START_STREAM, *stream, filter.len());
+                bytes.extend_from_slice(filter);
+                bytes
+            }
             Self::StopStream { stream } => header(STOP_STREAM, *stream, 0),
             Self::SessionEnd => header(SESSION_END, 0, 0),
             Self::Batch { stream, body } => {
@@ -126,7 +146,7 @@ impl<'a> Frame<'a> {
             return Err(corrupted(format!("The body has {} bytes instead of {length}.", body.len())));
         }
         match (kind, body.len()) {
-            (START_STREAM, 0) => Ok(Self::StartStream { stream }),
+            (START_STREAM, _) => Ok(Self::StartStream { stream, filter: body }),
             (STOP_STREAM, 0) => Ok(Self::StopStream { stream }),
             (SESSION_END, 0) if stream == 0 => Ok(Self::SessionEnd),
             (END_OF_STREAM, 16) => Ok(Self::EndOfStream { stream, rows: u64_at(body, 0)?, bytes: u64_at(body, 8)? }),
@@ -160,7 +180,7 @@ impl<'a> Frame<'a> {
     /// For the trace: name and stream.
     pub fn describe(&self) -> String {
         match self {
-            Self::StartStream { stream }
+            Self::StartStream { stream, .. }
             | Self::StopStream { stream }
             | Self::Batch { stream, .. }
             | Self::EndOfStream { stream, .. }

@@ -20,12 +20,14 @@
 pub mod channel;
 pub mod control;
 pub mod frames;
+pub mod key_filter;
 pub mod producer;
 pub mod reader;
 pub mod registry;
 pub mod state;
 pub mod writer;
 
+pub use key_filter::BuildKeysExec;
 pub use reader::DsmReaderExec;
 pub use registry::{Distribution, StreamKind, StreamRegistry, StreamSource};
 pub use state::Exchange;

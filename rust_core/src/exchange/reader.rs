@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 
 use super::channel::{self, Received};
 use super::frames::Frame;
+use super::key_filter::{BuildKeys, KeyFilter};
 use super::registry::StreamKind;
 use super::state::{Exchange, data_channel};
 use super::writer::{DsmWriterExec, boundary_properties};
@@ -124,12 +125,15 @@ struct ReaderStream {
 impl ReaderStream {
     fn ask(&mut self) -> Result<(), Error> {
         let topology = self.exchange.session.topology;
+        let filter = self.exchange.with_build_keys(self.stream, BuildKeys::take_filter);
         for producer in self.producers.clone() {
             if producer == topology.participant {
-                self.exchange.trigger_stream(self.stream)?;
+                let filter = filter.as_deref().map(KeyFilter::from_bytes).transpose()?;
+                self.exchange.trigger_stream(self.stream, producer, filter)?;
             } else {
                 self.open.push(producer);
-                self.exchange.send_control(producer, &Frame::StartStream { stream: self.stream });
+                let filter = filter.as_deref().unwrap_or_default();
+                self.exchange.send_control(producer, &Frame::StartStream { stream: self.stream, filter });
             }
         }
         self.state = State::Reading;

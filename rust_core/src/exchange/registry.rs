@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
@@ -55,6 +56,8 @@ pub struct StreamSource {
     /// The sub-plan below the `DsmWriterExec`; one partition.
     pub input: Arc<dyn ExecutionPlan>,
     pub distribution: Distribution,
+    /// Which rows its consumers want; the scans of the sub-plan know it.
+    pub runtime_filter: Option<Arc<DynamicFilterPhysicalExpr>>,
     /// Its rows come from a leaf that the leader alone has: nobody else is asked for them.
     pub from_leader: bool,
     /// The writer's metrics, kept by whoever runs the procedure.

@@ -20,7 +20,7 @@ use crate::codec::JoinScanCodec;
 use crate::error::Error;
 use crate::parallel::{Participant, Settings, Turn};
 use crate::postgres::{Answer, Request};
-use crate::scan::HeapScanExec;
+use crate::scan::{HeapScanExec, Scan};
 use crate::session::Topology;
 use crate::testing::{FakeHost, Segment};
 
@@ -197,8 +197,8 @@ fn a_procedure_that_nobody_asks_for_never_runs() {
     let mut session = Session::new(3, true, plan);
     assert_eq!(session.run().unwrap(), Vec::<i64>::new());
     session.end();
-    assert!(session.sent(|frame| matches!(frame, Frame::StartStream { stream: 0 })) > 0);
-    assert_eq!(session.sent(|frame| matches!(frame, Frame::StartStream { stream: 1 })), 0);
+    assert!(session.sent(|frame| matches!(frame, Frame::StartStream { stream: 0, .. })) > 0);
+    assert_eq!(session.sent(|frame| matches!(frame, Frame::StartStream { stream: 1, .. })), 0);
     let lines: Vec<String> = session.hosts.iter().flat_map(|host| host.lines.lock().unwrap().clone()).collect();
     assert!(lines.iter().any(|line| line.contains("stream 0: producer starts")));
     assert!(!lines.iter().any(|line| line.contains("stream 1: producer starts")));
@@ -217,6 +217,18 @@ fn an_early_end_stops_everyone() {
     session.end();
     // A full queue suspended the producers: nobody ran ahead.
     assert!(session.sent(|frame| matches!(frame, Frame::Batch { .. })) < 12);
+}
+
+#[test]
+fn a_session_that_is_out_of_memory_ends_as_others() {
+    for count in [1, 3] {
+        let plan = stream(2, Distribution::Gather, join(hash(0, table(40, 8192)), hash(1, table(40, 8192))));
+        let mut session = Session::new(count, true, plan);
+        let error = session.run().unwrap_err();
+        assert!(matches!(error, Error::Raised { sqlstate, .. } if sqlstate == "53200"));
+        assert!(matches!(session.participants[0].turn(), Turn::Failed(_)), "it must not go on");
+        session.end();
+    }
 }
 
 #[test]
@@ -255,7 +267,7 @@ fn a_worker_without_leader_stops() {
 
 #[test]
 fn turns_are_bounded_and_get_somewhere() {
-    let scan = Arc::new(HeapScanExec::try_new(0, "t".into(), vec![]).unwrap());
+    let scan = Arc::new(HeapScanExec::new(0, "t".into(), Scan::new(vec![]).unwrap()));
     let mut session = Session::with(1, true, stream(0, Distribution::Gather, scan), |host| host.blocks = u32::MAX - 8);
     let mut read = 0;
     for _ in 0..5 {
@@ -303,7 +315,7 @@ fn a_host_call_that_may_eat_the_latch_makes_the_queues_be_polled_again() {
 
 #[test]
 fn a_panic_in_a_procedure_reaches_the_leader_as_an_error() {
-    let scan = Arc::new(HeapScanExec::try_new(0, "t".into(), vec![]).unwrap());
+    let scan = Arc::new(HeapScanExec::new(0, "t".into(), Scan::new(vec![]).unwrap()));
     let mut session = Session::with(2, false, stream(0, Distribution::Gather, scan), |host| {
         host.blocks = 10;
         host.panic_at_block = Some(3);
@@ -320,7 +332,7 @@ fn a_panic_in_a_procedure_reaches_the_leader_as_an_error() {
 
 #[test]
 fn an_error_in_a_procedure_reaches_the_leader_with_its_sqlstate() {
-    let scan = Arc::new(HeapScanExec::try_new(0, "t".into(), vec![]).unwrap());
+    let scan = Arc::new(HeapScanExec::new(0, "t".into(), Scan::new(vec![]).unwrap()));
     let inner = stream(0, Distribution::Broadcast, scan);
     let mut session = Session::with(3, true, stream(1, Distribution::Gather, inner), |host| {
         host.blocks = 10;

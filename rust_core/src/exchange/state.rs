@@ -1,6 +1,6 @@
 //! The exchange of one participant: its registry, running procedures, outboxes and local channels.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::frames::Frame;
+use super::key_filter::{BuildKeys, HasKeyExpr, KeyFilter};
 use super::registry::{Distribution, StreamRegistry, StreamSource};
 use super::{control, producer};
 use crate::error::{Error, Result};
@@ -69,9 +70,19 @@ struct State {
 #[derive(Default)]
 struct StreamState {
     started: bool,
+    /// What each consumer that has been heard of wants of it.
+    wishes: BTreeMap<u32, Wish>,
+    /// This participant's build side of the join that reads it.
+    build_keys: BuildKeys,
     /// Consumers that said StopStream.
     stopped: Vec<u32>,
     local: Option<(Option<LocalSender>, Option<LocalReceiver>)>,
+}
+
+enum Wish {
+    All,
+    WithKeys(KeyFilter),
+    Nothing,
 }
 
 impl Exchange {
@@ -175,16 +186,42 @@ impl Exchange {
         }
     }
 
-    /// Starts the procedure of `stream` here, once, whoever asks.
-    pub fn trigger_stream(self: &Arc<Self>, stream: u32) -> Result<()> {
-        let source = self.registry.get(stream)?;
+    /// Looks at, or notes, the keys of the build side of the join that reads `stream`.
+    pub fn with_build_keys<T>(&self, stream: u32, f: impl FnOnce(&mut BuildKeys) -> T) -> T {
+        f(&mut self.state().streams.entry(stream).or_default().build_keys)
+    }
+
+    /// Consumer `consumer` asks for `stream`, or for its rows with the keys of `filter`.
+    pub fn trigger_stream(self: &Arc<Self>, stream: u32, consumer: u32, filter: Option<KeyFilter>) -> Result<()> {
         let mut state = self.state();
-        if state.ending || state.streams.get(&stream).is_some_and(|stream| stream.started) {
+        let wish = filter.map_or(Wish::All, Wish::WithKeys);
+        state.streams.entry(stream).or_default().wishes.insert(consumer, wish);
+        self.start_stream(&mut state, stream)
+    }
+
+    /// Starts the procedure of `stream` here, once, if somebody has asked. One with a runtime filter waits until all
+    /// consumers have been heard: each asks as soon as its own build side is complete, or stops, and waits for nothing
+    /// that this procedure gives.
+    fn start_stream(self: &Arc<Self>, state: &mut State, stream: u32) -> Result<()> {
+        let source = self.registry.get(stream)?;
+        let consumers = self.session.topology.producers().len();
+        let StreamState { started, wishes, .. } = state.streams.entry(stream).or_default();
+        let asked = wishes.values().any(|wish| !matches!(wish, Wish::Nothing));
+        if *started || !asked || state.ending || (source.runtime_filter.is_some() && wishes.len() < consumers) {
             return Ok(());
         }
-        let local = self.local_of(&mut state, stream, &source);
+        *started = true;
+        if let (Some(filter), Distribution::Hash(keys)) = (&source.runtime_filter, &source.distribution)
+            && !wishes.values().any(|wish| matches!(wish, Wish::All))
+        {
+            let wanted = std::mem::take(wishes).into_values().filter_map(|wish| match wish {
+                Wish::WithKeys(filter) => Some(filter),
+                Wish::All | Wish::Nothing => None,
+            });
+            filter.update(Arc::new(HasKeyExpr::new(keys.clone(), wanted.collect())))?;
+        }
+        let local = self.local_of(state, stream, &source);
         let sender = local.and_then(|local| local.0.take());
-        state.streams.entry(stream).or_default().started = true;
         let context = self.context()?;
         self.session.trace(|| format!("stream {stream}: producer starts"));
         let task = producer::producer_task(Arc::clone(self), stream, source, sender, context);
@@ -220,10 +257,17 @@ impl Exchange {
     }
 
     /// Consumer `consumer` has enough of `stream`: its share is dropped from now on.
-    pub fn note_stop(&self, stream: u32, consumer: u32) {
-        self.state().streams.entry(stream).or_default().stopped.push(consumer);
+    pub fn note_stop(self: &Arc<Self>, stream: u32, consumer: u32) -> Result<()> {
+        let mut state = self.state();
+        let noted = state.streams.entry(stream).or_default();
+        noted.stopped.push(consumer);
+        noted.wishes.entry(consumer).or_insert(Wish::Nothing);
+        // Others may have waited for what it says.
+        self.start_stream(&mut state, stream)?;
+        drop(state);
         // A producer that waits for this consumer's queue looks again.
         self.session.turn.wake_waiters();
+        Ok(())
     }
 
     pub fn is_stopped(&self, stream: u32, consumer: u32) -> bool {
@@ -231,10 +275,14 @@ impl Exchange {
     }
 
     /// This participant has enough of `stream`: tells its producers.
-    pub fn stop_stream(&self, stream: u32, producers: Range<u32>) {
+    pub fn stop_stream(self: &Arc<Self>, stream: u32, producers: Range<u32>) {
         let own = self.session.topology.participant;
-        for producer in producers.filter(|&producer| producer != own) {
-            self.send_control(producer, &Frame::StopStream { stream });
+        for producer in producers {
+            if producer != own {
+                self.send_control(producer, &Frame::StopStream { stream });
+            } else if let Err(error) = self.note_stop(stream, own) {
+                self.fail(error);
+            }
         }
     }
 

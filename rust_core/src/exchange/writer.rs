@@ -6,10 +6,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, ScalarValue};
+use datafusion::config::ConfigOptions;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_expr::expressions::{DynamicFilterPhysicalExpr, Literal};
+use datafusion::physical_plan::filter_pushdown::{ChildFilterDescription, FilterDescription, FilterPushdownPhase};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, EmptyRecordBatchStream, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
@@ -25,6 +28,8 @@ pub struct DsmWriterExec {
     pub distribution: Distribution,
     /// See [`StreamSource::from_leader`].
     pub from_leader: bool,
+    /// Told by the consumers which rows they want.
+    runtime_filter: Option<Arc<DynamicFilterPhysicalExpr>>,
     input: Arc<dyn ExecutionPlan>,
     metrics: ExecutionPlanMetricsSet,
     properties: Arc<PlanProperties>,
@@ -34,13 +39,28 @@ impl DsmWriterExec {
     pub fn new(stream: u32, distribution: Distribution, input: Arc<dyn ExecutionPlan>) -> Self {
         let properties = boundary_properties(&input);
         let from_leader = has_leaf(&input);
-        Self { stream, distribution, from_leader, input, metrics: ExecutionPlanMetricsSet::new(), properties }
+        let metrics = ExecutionPlanMetricsSet::new();
+        Self { stream, distribution, from_leader, runtime_filter: None, input, metrics, properties }
+    }
+
+    /// Its consumers say which keys they want: `BuildKeysExec` collects them.
+    pub fn with_runtime_filter(mut self) -> Self {
+        if let Distribution::Hash(keys) = &self.distribution {
+            let anything = Arc::new(Literal::new(ScalarValue::Boolean(Some(true))));
+            self.runtime_filter = Some(Arc::new(DynamicFilterPhysicalExpr::new(keys.clone(), anything)));
+        }
+        self
+    }
+
+    pub fn has_runtime_filter(&self) -> bool {
+        self.runtime_filter.is_some()
     }
 
     pub fn source(&self) -> StreamSource {
         StreamSource {
             input: Arc::clone(&self.input),
             distribution: self.distribution.clone(),
+            runtime_filter: self.runtime_filter.clone(),
             from_leader: self.from_leader,
             metrics: self.metrics.clone(),
         }
@@ -99,7 +119,21 @@ impl ExecutionPlan for DsmWriterExec {
     }
 
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self::new(self.stream, self.distribution.clone(), children.swap_remove(0))))
+        let new = Self::new(self.stream, self.distribution.clone(), children.swap_remove(0));
+        Ok(Arc::new(Self { runtime_filter: self.runtime_filter.clone(), ..new }))
+    }
+
+    fn gather_filters_for_pushdown(
+        &self,
+        _: FilterPushdownPhase,
+        parents: Vec<Arc<dyn PhysicalExpr>>,
+        _: &ConfigOptions,
+    ) -> Result<FilterDescription> {
+        let mut input = ChildFilterDescription::all_unsupported(&parents);
+        if let Some(filter) = &self.runtime_filter {
+            input = input.with_self_filter(Arc::clone(filter) as _);
+        }
+        Ok(FilterDescription::new().with_child(input))
     }
 
     fn execute(&self, _partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
