@@ -1,7 +1,7 @@
 /*
  * pg_joinscan.h
  *		What the C files share. Dependencies point one way:
- *		planner -> customscan -> explain, parallel -> queue, heapscan -> error.
+ *		planner -> customscan -> explain, parallel -> queue, heapscan -> heappage -> error.
  */
 #ifndef PG_JOINSCAN_H
 #define PG_JOINSCAN_H
@@ -85,6 +85,12 @@ extern PgjsIo pgjs_queue_send(PgjsQueues *queues, uint32 queue, const uint8_t *d
 extern PgjsIo pgjs_queue_receive(PgjsQueues *queues, uint32 queue, const uint8_t **data, size_t *len);
 extern void pgjs_queues_detach(PgjsQueues *queues);
 
+/* ---- heappage.c: one page ---- */
+
+struct HeapScanDescData;
+
+extern void pgjs_heappage_read(struct HeapScanDescData *heap, BlockNumber block);
+
 /* ---- heapscan.c: visible pages ---- */
 
 /*
@@ -157,14 +163,38 @@ typedef struct PgjsExpressions
 	uint32		ncalls;			/* evaluations in the plan */
 } PgjsExpressions;
 
+/* ---- accumulate.c: aggregates that PostgreSQL computes of a plan's rows ---- */
+typedef struct PgjsAccumulator PgjsAccumulator;
+
+/* For Aggrefs over plan columns; `grouped`: rows have the number of their group. In the current context. */
+extern PgjsAccumulator *pgjs_accumulator_create(List *aggregates, const PgjsExpressions *expressions, bool grouped);
+/* Takes the rows of a PGJS_CALL_ACCUMULATE. */
+extern void pgjs_accumulate(PgjsAccumulator *accumulator, const PgjsCall *call);
+/*
+ * The group `number`, 0 where there is but one: its aggregates are the slot's
+ * attributes from *first on, valid until the next. XX000 unless groups are
+ * asked for in their order.
+ */
+extern TupleTableSlot *pgjs_accumulated(PgjsAccumulator *accumulator, int64 number, int *first);
+extern void pgjs_accumulator_end(PgjsAccumulator *accumulator);
+
+/* ---- calls.c: what a session asks of PostgreSQL by CALL ---- */
 typedef struct PgjsCalls PgjsCalls;
+
+/* Conditions with subqueries: these belong to the executor node, which makes them ready at its begin. */
+typedef struct PgjsPrepared
+{
+	uint32		first;			/* of the plan's expressions */
+	ExprState  *conditions;
+	ExprContext *econtext;		/* the node's */
+} PgjsPrepared;
 
 /*
  * In the current context, which must outlast the session. `leaves`, of
- * PlanStates, in the leader; NIL in workers. `estate` of the query, whose
- * InitPlans expressions may run; NULL in workers.
+ * PlanStates, and `prepared`, of PgjsPrepared, in the leader; NIL in workers.
+ * `estate` of the query, whose InitPlans expressions may run; NULL in workers.
  */
-extern PgjsCalls *pgjs_calls_create(const PgjsExpressions *expressions, List *leaves, EState *estate);
+extern PgjsCalls *pgjs_calls_create(const PgjsExpressions *expressions, List *leaves, List *prepared, EState *estate);
 /* The normal end of the session: what functions want done with their expression's context is done. */
 extern void pgjs_calls_end(PgjsCalls *calls);
 /* Does what the last turn of `session`, PGJS_TURN_CALL, asks for. Can raise, and run anything. */
@@ -189,6 +219,7 @@ typedef struct PgjsRunSpec
 	int			nscans;
 	PgjsExpressions expressions;
 	List	   *leaves;			/* PlanStates, by number; before their first row */
+	List	   *prepared;		/* of PgjsPrepared */
 	int			nworkers;		/* to launch at most; 0: the leader alone, no parallel mode */
 	int			planned;		/* participants that the plan was made for */
 	int			planned_workers;	/* that the planner reckoned with, also where this run may have none */
@@ -221,8 +252,12 @@ typedef struct PgjsRun
  * es_query_cxt, whose reset frees the Rust side.
  */
 extern PgjsRun *pgjs_run_start(const PgjsRunSpec *spec);
-/* The next batch; false when all rows are out. Raises what a participant raised. */
-extern bool pgjs_run_next(PgjsRun *run, PgjsBatch *batch);
+/*
+ * The next batch; false when all rows are out. Raises what a participant
+ * raised, but for 53200 by JoinScan's own account where `exhausted` is given:
+ * sets it then and returns false, and the run is to be ended.
+ */
+extern bool pgjs_run_next(PgjsRun *run, PgjsBatch *batch, bool *exhausted);
 /*
  * The normal end: SessionEnd, workers gone, metrics and buffer usage
  * collected, segment gone. The last batch stays valid. Idempotent.
@@ -333,16 +368,17 @@ typedef struct PgjsTree
 	List	   *parts;			/* SCAN: those of the tables that are read for a partitioned or inherited one */
 	uint32		join_type;		/* JOIN: PGJS_JOIN_* */
 	struct PgjsTree *build;		/* JOIN: the side that is hashed, or kept */
-	struct PgjsTree *probe;		/* JOIN: the other; AGGREGATE, SORT, WINDOW: the input */
+	struct PgjsTree *probe;		/* JOIN: the other; AGGREGATE, SORT, WINDOW, FILTER: the input */
 	uint32		build_exchange; /* JOIN: PGJS_EXCHANGE_*; NONE in a serial tree */
-	uint32		probe_exchange; /* JOIN; AGGREGATE: between its phases; SORT: before the last; WINDOW: before it */
+	uint32		probe_exchange; /* JOIN; AGGREGATE: between its phases; SORT: before the last; others: before it */
 	List	   *keys;			/* JOIN: bare clauses that are hashed, none: a nested loop; AGGREGATE: e = e for each
 								 * expression e of GROUP BY; SORT: e < e or e > e of each of ORDER BY;
 								 * WINDOW: e = e of each of PARTITION BY */
 	List	   *conditions;		/* JOIN: bare clauses that must hold for two rows to match, in order of evaluation;
-								 * WINDOW: e < e or e > e of each of its ORDER BY */
+								 * WINDOW: e < e or e > e of each of its ORDER BY; FILTER: for the leader */
 	List	   *values;			/* AGGREGATE: of GROUP BY; a key may be a column that the input computes */
-	List	   *aggregates;		/* AGGREGATE: Aggrefs */
+	List	   *aggregates;		/* AGGREGATE: Aggrefs; PostgreSQL's come last */
+	int			nforeign;		/* AGGREGATE: the aggregates that PostgreSQL computes */
 	List	   *calls;			/* AGGREGATE: the same, over columns that the input computes for them */
 	Cardinality groups;			/* AGGREGATE: before its filters */
 	Cardinality most_groups;	/* AGGREGATE: that memory must do for */
@@ -353,6 +389,7 @@ typedef struct PgjsTree
 	List	   *functions;		/* WINDOW: of PgjsWindow */
 	uint64		nulls_first;	/* SORT, WINDOW: a bit for each key of the order, from the lowest */
 	uint64		limit;			/* SORT: so many rows suffice; 0: all */
+	uint32		cut_keys;		/* SORT: as PgjsTreeNode's */
 	List	   *filters;		/* bare clauses on its rows, in order of evaluation */
 	List	   *results;		/* PlaceHolderVars that are computed of its rows, also for keys above */
 	List	   *deferred;		/* bare clauses for PostgreSQL to evaluate above the whole plan; its inputs' included */
@@ -360,7 +397,7 @@ typedef struct PgjsTree
 	Cardinality rows;			/* output, over all participants, before the deferred clauses */
 	int			width;			/* bytes an output row */
 	int			workers;		/* what its largest table is worth */
-	Cost		startup_cost;	/* LEAF: PostgreSQL's plan, in the leader */
+	Cost		startup_cost;	/* LEAF: PostgreSQL's plan, in the leader; FILTER: of its subqueries */
 	Cost		page_cost;		/* SCAN: reading the table; LEAF: the rest of PostgreSQL's plan */
 	Cost		row_cost;		/* SCAN: decoding and filtering it; JOIN: conditions and filters, in one process */
 } PgjsTree;
@@ -386,6 +423,7 @@ typedef struct PgjsRelInfo
 	Cost		serial_total;	/* of a join: what the two trees cost up to their root */
 	Cost		parallel_total;
 	Cost		postgres_total; /* of a join: PostgreSQL's cheapest seen, HUGE_VAL at first */
+	Path	   *fallback;		/* PostgreSQL's cheapest seen, a copy; or NULL */
 	RelOptInfo *scanned;		/* of what stands on the joins: the relation of all tables */
 	char	   *reason;			/* why there is no tree; kept when somebody wants it */
 } PgjsRelInfo;
@@ -399,11 +437,14 @@ typedef struct PgjsPath
 	PgjsTree   *tree;
 	PathTarget *target;			/* the relation's columns; rel->reltarget is later replaced at the top */
 	int			workers;		/* to plan; 0: the leader alone */
+	Path	   *fallback;		/* the last of custom_paths, or NULL: there is none */
 } PgjsPath;
 
 extern void pgjs_planner_init(void);
 /* Why nothing at this query level can be a JoinScan, or NULL. */
 extern const char *pgjs_level_refusal(PlannerInfo *root);
+/* Are there volatile functions anywhere in this query level, or in subplans? */
+extern bool pgjs_level_is_volatile(PlannerInfo *root);
 /* Can no plan of this level cost as much as joinscan.min_cost? */
 extern bool pgjs_level_is_small(PlannerInfo *root);
 /*
@@ -467,6 +508,37 @@ extern bool pgjs_join_trees(const PgjsPair *pair, PgjsRelInfo *info, const PgjsR
 /* `tree` as one that also computes `columns`, PlaceHolderVars, which cost `per_tuple` a row. */
 extern PgjsTree *pgjs_with_columns(PgjsTree *tree, List *columns, Cost per_tuple);
 
+/* ---- computed.c: what the input of a node above the joins computes for it ---- */
+typedef struct PgjsComputed
+{
+	PlannerInfo *root;
+	Relids		relids;			/* of the input */
+	List	   *at_hand;		/* what the input has as columns of its own, whatever they are */
+	List	   *columns;		/* PlaceHolderVars */
+	Cost		cost;			/* of them, a row of the input */
+} PgjsComputed;
+
+/* The column that PostgreSQL's evaluator makes of `expr`; NULL, with the reason, where it cannot. */
+extern Node *pgjs_compute_below(PgjsComputed *computed, Node *expr, const char **reason);
+/*
+ * A key as the plan can take it, by one of pgjs_group_refusal and
+ * pgjs_order_refusal: of `expr`, or of a column that is computed of it. NULL,
+ * with the reason, where neither is possible.
+ */
+extern Node *pgjs_find_key(PgjsComputed *computed, Oid operator, Node *expr,
+						   const char *(*refusal) (PlannerInfo *, Node *), const char **reason);
+/* An aggregate as the plan can compute it; NULL, with the reason, where it cannot. */
+extern Aggref *pgjs_find_call(PgjsComputed *computed, Aggref *aggregate, const char **reason);
+
+/* Why PostgreSQL's own aggregation cannot compute `aggregate` within the plan, or NULL. */
+extern const char *pgjs_foreign_refusal(PlannerInfo *root, Relids relids, Aggref *aggregate);
+
+/* ---- subquery.c: conditions with subqueries below what stands on the joins ---- */
+/* `tree` with its deferred conditions as a node of its own, in the leader; as it is without such, or NULL. */
+extern PgjsTree *pgjs_with_deferred(PlannerInfo *root, PgjsTree *tree, int workers);
+/* A copy of conditions that are evaluated for `rows` rows, each subquery in the cheaper of its two ways. */
+extern List *pgjs_choose_subplans(List *conditions, double rows);
+
 /* ---- upper.c: what stands on a join or a table ---- */
 extern void pgjs_upper(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel, RelOptInfo *output_rel);
 
@@ -478,7 +550,7 @@ extern Node *pgjs_make_key(Oid operator, Node *expr);
  * A WINDOW for each window of the functions in `exprs`, to stand on one another; the last has the filters. NULL, or why
  * they cannot be computed. Figures and exchanges are the caller's.
  */
-extern const char *pgjs_plan_windows(PlannerInfo *root, List *exprs, List **nodes);
+extern const char *pgjs_plan_windows(PgjsComputed *computed, List *exprs, List **nodes);
 
 /* ---- parts.c: partitioned and inherited tables ---- */
 typedef struct PgjsPruning PgjsPruning;
@@ -494,9 +566,45 @@ extern void pgjs_pruning_begin(PgjsTable *scan, const struct PartitionPruneInfo 
 /* Rules out parts for the run that begins, by the values of its parameters. May run InitPlans. */
 extern void pgjs_pruning_run(PgjsTable *scan);
 
+/* ---- fallback.c: PostgreSQL's plan, for when memory runs out ---- */
+struct PgjsScanState;
+
+/*
+ * Keeps in `info` a copy of the cheapest path of `rel` that is PostgreSQL's, if it is cheaper than that it has, can
+ * give the columns in `target` and has the order `pathkeys`; true when it did.
+ */
+extern bool pgjs_note_fallback(PlannerInfo *root, RelOptInfo *rel, PgjsRelInfo *info, const PathTarget *target,
+							   List *pathkeys);
+/* The same for ORDER BY, of the path of its input. */
+extern void pgjs_note_sorted_fallback(PlannerInfo *root, RelOptInfo *input, const PgjsRelInfo *from, RelOptInfo *rel,
+									  PgjsRelInfo *info);
+/* Can PostgreSQL's plan of these tables give the rows of `tree` after that was begun? */
+extern bool pgjs_may_fall_back(PlannerInfo *root, const RelOptInfo *scanned, const PgjsTree *tree);
+/* When all paths are made: no JoinScans below the fallbacks of those in `path`. */
+extern void pgjs_settle_fallbacks(PlannerInfo *root, Path *path);
+/* Makes `fallback` that of `path`, in place of another one. */
+extern void pgjs_set_fallback(PgjsPath *path, Path *fallback);
+/* Where `fallback` has each of `columns`, see PGJS_PRIVATE_FALLBACK; NIL when it does not have them all. */
+extern List *pgjs_map_fallback(const Plan *fallback, const List *columns);
+/* Begins the plan, in the midst of the node's execution. */
+extern void pgjs_fallback_begin(struct PgjsScanState *state);
+/* Its next row, projected as the node's are. */
+extern TupleTableSlot *pgjs_fallback_row(struct PgjsScanState *state);
+
 /* ---- plan.c: from the path to the plan node ---- */
+/* Is it a column of the trees, whatever stands on them? */
+static inline bool
+pgjs_is_column(const Node *expr)
+{
+	return IsA(expr, Var) || IsA(expr, PlaceHolderVar);
+}
+
 extern Plan *pgjs_plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path, List *tlist, List *clauses,
 							List *custom_plans);
+/* The columns of a plan of `tree` that expressions above it mention. */
+extern List *pgjs_plan_columns(const PgjsTree *tree, List *exprs);
+/* The leaves' plans of a JoinScan: without the fallback. */
+extern List *pgjs_leaf_plans(const CustomScan *cscan);
 /* The relids of the leaves of a tree that PostgreSQL runs, in the order of their numbers. */
 extern List *pgjs_leaf_relids(const PgjsTree *tree);
 /*
@@ -504,6 +612,8 @@ extern List *pgjs_leaf_relids(const PgjsTree *tree);
  * a WINDOW: its WindowFuncs.
  */
 extern List *pgjs_tree_computes(const PgjsTree *tree);
+/* A copy of an expression of custom_exprs without the covers of columns, which mean nothing once setrefs is done. */
+extern Node *pgjs_uncovered(Node *expr);
 /* The expression of a key of an AGGREGATE or a SORT. */
 extern Node *pgjs_key_expr(const Node *key);
 
@@ -521,7 +631,9 @@ typedef enum PgjsPrivate
 	PGJS_PRIVATE_PRUNING,		/* of each scan, its PartitionPruneInfo or NULL */
 	PGJS_PRIVATE_SETS,			/* bytea Const: uint64[], as PgjsPlanInput.sets */
 	PGJS_PRIVATE_FUNCTIONS,		/* bytea Const: PgjsWindowFunction[] */
-	PGJS_PRIVATE_LEFT			/* Strings: what of the query level is PostgreSQL's, and why */
+	PGJS_PRIVATE_LEFT,			/* Strings: what of the query level is PostgreSQL's, and why */
+	PGJS_PRIVATE_FALLBACK		/* integer list, how many of the first columns the fallback gives, then the place of
+								 * each in its target list; NIL: there is none */
 } PgjsPrivate;
 
 /* Where a column comes from, see PgjsColumn. */
@@ -537,6 +649,7 @@ typedef struct PgjsCost
 {
 	Cost		startup;		/* before the first row: the builds */
 	Cost		run;
+	Cost		decoding;		/* of run: spared where a runtime filter drops the row */
 } PgjsCost;
 
 /* `workers` 0 is the leader alone throughout. Of a scan of several tables: adds what the one of `rel` costs. */
@@ -622,20 +735,27 @@ typedef struct PgjsScanState
 	PgjsWindowFunction *functions;	/* nfunctions of them */
 	int			nfunctions;
 	PgjsColumn *columns;		/* ncolumns of them, the first noutput are emitted */
-	const char **leaves;		/* names of the leaves that PostgreSQL runs (custom_ps) */
+	const char **leaves;		/* names of the leaves that PostgreSQL runs (custom_ps), nleaves of them */
+	int			nleaves;
 	int			ncolumns;
 	int			noutput;
 	int			workers;		/* planned */
 	Size		hash_memory;	/* bytes a hash table, when it was planned */
 	PgjsTable  *scans;			/* nscans of them */
 	int			nscans;
+	List	   *exprs;			/* custom_exprs, with NULLs for those that are prepared */
+	List	   *prepared;		/* of PgjsPrepared */
 	bool		has_params;		/* the plan holds values that a rescan may change */
+	int			eflags;
+	List	   *places;			/* PGJS_PRIVATE_FALLBACK */
 	/* execution */
 	PgjsPlanOwner *owner;
 	PgjsRun    *run;			/* NULL before the first row and after a rescan */
 	bool		parallel;		/* the run was begun in parallel mode, which ends before the node does */
 	bool		counted;		/* the run is in the totals */
 	bool		finished;		/* all rows are out */
+	bool		returned;		/* a row was returned since the begin or a rescan */
+	PlanState  *fallback;		/* once memory has run out: who gives the rows from then on, the last of custom_ps */
 	PgjsBatch	batch;
 	uint32		next;			/* row of the batch that is due */
 	PgjsTotals	totals;

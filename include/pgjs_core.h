@@ -42,6 +42,8 @@
 
 #define PGJS_TREE_WINDOW 5
 
+#define PGJS_TREE_FILTER 6
+
 /*
  Which rows a join gives, besides or instead of its matches.
  */
@@ -171,7 +173,7 @@
 #define PGJS_CLAUSES_RESULTS 4
 
 /*
- The tree node's keys, which it groups by, and its aggregates.
+ The tree node's keys, which it groups by, and those aggregates that have a native form.
  */
 #define PGJS_CLAUSES_GROUPS 5
 
@@ -186,6 +188,11 @@
 #define PGJS_CLAUSES_WINDOW 7
 
 /*
+ Aggregates that PostgreSQL computes.
+ */
+#define PGJS_CLAUSES_AGGREGATES 8
+
+/*
  Evaluate expressions over rows.
  */
 #define PGJS_CALL_EVALUATE 0
@@ -194,6 +201,21 @@
  Give rows of a leaf (leader only).
  */
 #define PGJS_CALL_FETCH 1
+
+/*
+ Take rows into their groups, for aggregates that PostgreSQL computes.
+ */
+#define PGJS_CALL_ACCUMULATE 2
+
+/*
+ Give the aggregates of groups.
+ */
+#define PGJS_CALL_FINALIZE 3
+
+/*
+ In place of a plan column: the number of the row's group, an int8 from 0. Without it all rows are one group.
+ */
+#define PGJS_COLUMN_GROUP_NUMBER 4294967294
 
 /*
  `pgjs_expr_check` and its kin: the plan can hold it.
@@ -246,7 +268,7 @@ typedef struct PgjsTreeNode {
      */
     uint32_t build;
     /*
-     JOIN: index of the child that probes; AGGREGATE, SORT, WINDOW: of the input.
+     JOIN: index of the child that probes; AGGREGATE, SORT, WINDOW, FILTER: of the input.
      */
     uint32_t probe;
     /*
@@ -255,7 +277,8 @@ typedef struct PgjsTreeNode {
     uint32_t build_exchange;
     /*
      JOIN: PGJS_EXCHANGE_NONE or _HASH between the probe child and here; AGGREGATE: PGJS_EXCHANGE_NONE, _HASH or
-     _GATHER between its two phases; SORT: _NONE or _GATHER before the last; WINDOW: any of them before it.
+     _GATHER between its two phases; SORT: _NONE or _GATHER before the last, FILTER before it;
+     WINDOW: any of them before it.
      */
     uint32_t probe_exchange;
     /*
@@ -266,7 +289,7 @@ typedef struct PgjsTreeNode {
     uint32_t nkeys;
     /*
      JOIN: what else must hold for two rows to match, in `exprs`, in PostgreSQL's order of evaluation; WINDOW: of its
-     ORDER BY, as a SORT's keys.
+     ORDER BY, as a SORT's keys; FILTER: what PostgreSQL evaluates in the leader, in this order.
      */
     uint32_t first_condition;
     uint32_t nconditions;
@@ -305,7 +328,11 @@ typedef struct PgjsTreeNode {
      Estimated output bytes a row.
      */
     uint32_t width;
-    uint32_t _reserved;
+    /*
+     SORT: without `limit`, of the rows that are equal in so many of the first keys the first alone; with it, rows that
+     are equal in them to the last one come too. 0: neither.
+     */
+    uint32_t cut_keys;
     /*
      Estimated output rows, over all participants.
      */
@@ -484,7 +511,7 @@ typedef struct PgjsNode {
      */
     uint32_t clauses;
     /*
-     FILTERS, JOIN: `count` clauses of `exprs` from `first` on.
+     FILTERS, JOIN: `count` clauses of `exprs` from `first` on; GROUPS, AGGREGATES: so many aggregates.
      */
     uint32_t first;
     uint32_t count;
@@ -559,24 +586,27 @@ typedef struct PgjsBatch {
  */
 typedef struct PgjsCall {
     /*
-     EVALUATE: ncolumns pointers to nrows Datums each; by-reference ones lie in the session.
+     All but FETCH: ncolumns pointers to nrows Datums each; by-reference ones lie in the session.
      */
     const uint64_t *const *values;
     /*
-     EVALUATE: ncolumns pointers to nrows null flags each.
+     All but FETCH: ncolumns pointers to nrows null flags each.
      */
     const bool *const *nulls;
     /*
-     EVALUATE: the plan column (from 0) of each of ncolumns input columns; FETCH: the positions (from 1) in the
+     EVALUATE, ACCUMULATE: the plan column (from 0) of each of ncolumns input columns, or PGJS_COLUMN_GROUP_NUMBER;
+     FINALIZE: the latter, if anything; FETCH: the positions (from 1) in the
      leaf's row of the ncolumns columns that are wanted.
      */
     const uint32_t *columns;
     /*
-     EVALUATE: expressions of the plan that all must be true of a row for it to pass, in order.
+     EVALUATE: expressions of the plan that all must be true of a row for it to pass, in order; ACCUMULATE: the
+     aggregates.
      */
     const uint32_t *conditions;
     /*
-     EVALUATE: expressions whose values are wanted of the rows that pass.
+     EVALUATE: expressions whose values are wanted of the rows that pass; FINALIZE: the aggregates, whose values are
+     wanted of the groups, which come in the order of their numbers.
      */
     const uint32_t *results;
     /*
@@ -584,7 +614,8 @@ typedef struct PgjsCall {
      */
     uint32_t kind;
     /*
-     EVALUATE: the number of the evaluation in the plan, below `pgjs_plan_calls`; FETCH: the leaf.
+     EVALUATE: the number of the evaluation in the plan, below `pgjs_plan_calls`; ACCUMULATE and FINALIZE of the same
+     groups share one; FETCH: the leaf.
      */
     uint32_t number;
     uint32_t nrows;

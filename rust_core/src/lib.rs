@@ -19,11 +19,13 @@
 
 pub mod checkpoint;
 pub mod codec;
+pub mod cut;
 pub mod distinct;
 pub mod emit;
 pub mod error;
 pub mod exchange;
 pub mod ffi;
+pub mod group_number;
 pub mod host;
 pub mod ingest;
 pub mod memory;

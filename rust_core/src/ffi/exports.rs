@@ -22,7 +22,7 @@ use crate::parallel::{Participant, Settings, Turn};
 use crate::plan::expressions::{AnyColumns, TranslateError, Translator, key};
 use crate::plan::translate::{Clauses, Translated, translate};
 use crate::plan::types::{Decline, TypeLayout, arrow_type};
-use crate::postgres::{Answer, Request};
+use crate::postgres::{Answer, EvaluationKind, Request};
 use crate::session::Topology;
 
 /// A plan: its bytes, its operators and streams. Made in the leader, freed by `pgjs_plan_free`.
@@ -41,7 +41,7 @@ pub struct PgjsSession {
     /// Leader only.
     emitter: Option<Emitter>,
     /// Input rows of calls as Datums, by number of the evaluation.
-    call_emitters: HashMap<u32, Emitter>,
+    call_emitters: HashMap<(EvaluationKind, u32), Emitter>,
     /// The call that C is at, and its input.
     call: Option<(Request, Option<PgjsBatch>)>,
     error: ErrorTexts,
@@ -140,8 +140,8 @@ pub unsafe extern "C" fn pgjs_expr_check(
         let outcome = guard(|| {
             let host = HostTable::new(*host);
             let columns = AnyColumns { host: &host };
-            let raises = Translator::new(&host, &columns).predicate_raises(expr.cast());
-            Ok((matches!(raises, Ok(true)), decline(raises)?))
+            let predicate = Translator::new(&host, &columns).predicate(expr.cast());
+            Ok((matches!(predicate, Ok((_, true))), decline(predicate)?))
         });
         match outcome {
             Ok((true, Ok(()))) => PGJS_CHECK_RAISES,
@@ -308,7 +308,8 @@ impl PgjsPlan {
                     Clauses::Join { .. } => PGJS_CLAUSES_JOIN,
                     Clauses::Keys => PGJS_CLAUSES_KEYS,
                     Clauses::Results => PGJS_CLAUSES_RESULTS,
-                    Clauses::Groups => PGJS_CLAUSES_GROUPS,
+                    Clauses::Groups { .. } => PGJS_CLAUSES_GROUPS,
+                    Clauses::Aggregates { .. } => PGJS_CLAUSES_AGGREGATES,
                     Clauses::Order => PGJS_CLAUSES_ORDER,
                     Clauses::Window => PGJS_CLAUSES_WINDOW,
                 },
@@ -470,7 +471,10 @@ impl PgjsSession {
             Request::Fetch { .. } => None,
             Request::Evaluate { evaluation, input } => {
                 let types = || input.columns().iter().map(|column| column.data_type().clone()).collect();
-                let emitter = self.call_emitters.entry(evaluation.call).or_insert_with(|| Emitter::new(types()));
+                let emitter = self
+                    .call_emitters
+                    .entry((evaluation.kind, evaluation.call))
+                    .or_insert_with(|| Emitter::new(types()));
                 Some(emitter.emit(input.clone())?)
             }
         };
@@ -511,7 +515,11 @@ pub unsafe extern "C" fn pgjs_session_call(session: *const PgjsSession, call: *m
     let (mut made, none) = (PgjsCall::default(), std::ptr::null());
     match &session.call {
         Some((Request::Evaluate { evaluation, .. }, input)) => {
-            made.kind = PGJS_CALL_EVALUATE;
+            made.kind = match evaluation.kind {
+                EvaluationKind::Rows => PGJS_CALL_EVALUATE,
+                EvaluationKind::Accumulate => PGJS_CALL_ACCUMULATE,
+                EvaluationKind::Finalize => PGJS_CALL_FINALIZE,
+            };
             made.number = evaluation.call;
             (made.values, made.nulls) = input.map_or((none, std::ptr::null()), |input| (input.values, input.nulls));
             made.nrows = input.map_or(0, |input| input.nrows);

@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 use crate::exchange::StreamKind;
 use crate::host::Host;
 use crate::plan::translate::{
-    AggregateNode, ColumnSource, Expr, GroupingSet, JoinNode, SortNode, Tree, TreeColumn, TreeKind, TreeNode,
-    WindowCall, WindowNode,
+    AggregateNode, ColumnSource, Expr, FilterNode, GroupingSet, JoinNode, SortNode, Tree, TreeColumn, TreeKind,
+    TreeNode, WindowCall, WindowNode,
 };
 use crate::plan::types::TypeLayout;
 use crate::window::{Bound, Frame, Kind};
@@ -116,7 +116,13 @@ fn node(node: &PgjsTreeNode, numbers: &[u64], functions: &[PgjsWindowFunction]) 
             exchange: exchange(node.probe_exchange)?,
             keys: range(node.first_key, node.nkeys),
             nulls_first: node.nulls_first,
+            cut_keys: node.cut_keys as usize,
             limit: (node.limit > 0).then_some(usize::try_from(node.limit).unwrap_or(usize::MAX)),
+        }),
+        PGJS_TREE_FILTER => TreeKind::Filter(FilterNode {
+            input: node.probe as usize,
+            exchange: exchange(node.probe_exchange)?,
+            conditions: range(node.first_condition, node.nconditions),
         }),
         PGJS_TREE_WINDOW => {
             let functions = functions.get(node.first_function as usize..).unwrap_or_default();

@@ -48,6 +48,7 @@ pub const PGJS_TREE_LEAF: u32 = 2;
 pub const PGJS_TREE_AGGREGATE: u32 = 3;
 pub const PGJS_TREE_SORT: u32 = 4;
 pub const PGJS_TREE_WINDOW: u32 = 5;
+pub const PGJS_TREE_FILTER: u32 = 6;
 
 /// Which rows a join gives, besides or instead of its matches.
 pub const PGJS_JOIN_INNER: u32 = 0;
@@ -86,19 +87,20 @@ pub struct PgjsTreeNode {
     pub join_type: u32,
     /// JOIN: index of the child that is hashed.
     pub build: u32,
-    /// JOIN: index of the child that probes; AGGREGATE, SORT, WINDOW: of the input.
+    /// JOIN: index of the child that probes; AGGREGATE, SORT, WINDOW, FILTER: of the input.
     pub probe: u32,
     /// JOIN: PGJS_EXCHANGE_* between the build child and here; ignored with one participant.
     pub build_exchange: u32,
     /// JOIN: PGJS_EXCHANGE_NONE or _HASH between the probe child and here; AGGREGATE: PGJS_EXCHANGE_NONE, _HASH or
-    /// _GATHER between its two phases; SORT: _NONE or _GATHER before the last; WINDOW: any of them before it.
+    /// _GATHER between its two phases; SORT: _NONE or _GATHER before the last, FILTER before it;
+    /// WINDOW: any of them before it.
     pub probe_exchange: u32,
     /// In `exprs`. JOIN: the equality clauses that are hashed; AGGREGATE: e = e for each grouping expression e; SORT:
     /// e < e, or e > e where it is descending; WINDOW: e = e for each expression of PARTITION BY.
     pub first_key: u32,
     pub nkeys: u32,
     /// JOIN: what else must hold for two rows to match, in `exprs`, in PostgreSQL's order of evaluation; WINDOW: of its
-    /// ORDER BY, as a SORT's keys.
+    /// ORDER BY, as a SORT's keys; FILTER: what PostgreSQL evaluates in the leader, in this order.
     pub first_condition: u32,
     pub nconditions: u32,
     /// Conditions on the node's rows, likewise.
@@ -122,7 +124,9 @@ pub struct PgjsTreeNode {
     pub nfunctions: u32,
     /// Estimated output bytes a row.
     pub width: u32,
-    pub _reserved: u32,
+    /// SORT: without `limit`, of the rows that are equal in so many of the first keys the first alone; with it, rows that
+    /// are equal in them to the last one come too. 0: neither.
+    pub cut_keys: u32,
     /// Estimated output rows, over all participants.
     pub rows: f64,
     /// SORT, WINDOW: a bit for each key of the order, from the lowest.
@@ -230,7 +234,7 @@ pub struct PgjsNode {
     pub stream: i32,
     /// PGJS_CLAUSES_*: what it evaluates.
     pub clauses: u32,
-    /// FILTERS, JOIN: `count` clauses of `exprs` from `first` on.
+    /// FILTERS, JOIN: `count` clauses of `exprs` from `first` on; GROUPS, AGGREGATES: so many aggregates.
     pub first: u32,
     pub count: u32,
 }
@@ -245,12 +249,14 @@ pub const PGJS_CLAUSES_JOIN: u32 = 2;
 pub const PGJS_CLAUSES_KEYS: u32 = 3;
 /// The tree node's results.
 pub const PGJS_CLAUSES_RESULTS: u32 = 4;
-/// The tree node's keys, which it groups by, and its aggregates.
+/// The tree node's keys, which it groups by, and those aggregates that have a native form.
 pub const PGJS_CLAUSES_GROUPS: u32 = 5;
 /// The tree node's keys, which it sorts by.
 pub const PGJS_CLAUSES_ORDER: u32 = 6;
 /// The tree node's keys and order, which make its windows.
 pub const PGJS_CLAUSES_WINDOW: u32 = 7;
+/// Aggregates that PostgreSQL computes.
+pub const PGJS_CLAUSES_AGGREGATES: u32 = 8;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -331,24 +337,36 @@ pub const PGJS_CALL_EVALUATE: u32 = 0;
 /// Give rows of a leaf (leader only).
 pub const PGJS_CALL_FETCH: u32 = 1;
 
+/// Take rows into their groups, for aggregates that PostgreSQL computes.
+pub const PGJS_CALL_ACCUMULATE: u32 = 2;
+/// Give the aggregates of groups.
+pub const PGJS_CALL_FINALIZE: u32 = 3;
+
+/// In place of a plan column: the number of the row's group, an int8 from 0. Without it all rows are one group.
+pub const PGJS_COLUMN_GROUP_NUMBER: u32 = 0xFFFF_FFFE;
+
 /// What a participant wants of C. Lives until it is answered, or the session ends.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct PgjsCall {
-    /// EVALUATE: ncolumns pointers to nrows Datums each; by-reference ones lie in the session.
+    /// All but FETCH: ncolumns pointers to nrows Datums each; by-reference ones lie in the session.
     pub values: *const *const u64,
-    /// EVALUATE: ncolumns pointers to nrows null flags each.
+    /// All but FETCH: ncolumns pointers to nrows null flags each.
     pub nulls: *const *const bool,
-    /// EVALUATE: the plan column (from 0) of each of ncolumns input columns; FETCH: the positions (from 1) in the
+    /// EVALUATE, ACCUMULATE: the plan column (from 0) of each of ncolumns input columns, or PGJS_COLUMN_GROUP_NUMBER;
+    /// FINALIZE: the latter, if anything; FETCH: the positions (from 1) in the
     /// leaf's row of the ncolumns columns that are wanted.
     pub columns: *const u32,
-    /// EVALUATE: expressions of the plan that all must be true of a row for it to pass, in order.
+    /// EVALUATE: expressions of the plan that all must be true of a row for it to pass, in order; ACCUMULATE: the
+    /// aggregates.
     pub conditions: *const u32,
-    /// EVALUATE: expressions whose values are wanted of the rows that pass.
+    /// EVALUATE: expressions whose values are wanted of the rows that pass; FINALIZE: the aggregates, whose values are
+    /// wanted of the groups, which come in the order of their numbers.
     pub results: *const u32,
     /// PGJS_CALL_*.
     pub kind: u32,
-    /// EVALUATE: the number of the evaluation in the plan, below `pgjs_plan_calls`; FETCH: the leaf.
+    /// EVALUATE: the number of the evaluation in the plan, below `pgjs_plan_calls`; ACCUMULATE and FINALIZE of the same
+    /// groups share one; FETCH: the leaf.
     pub number: u32,
     pub nrows: u32,
     pub ncolumns: u32,

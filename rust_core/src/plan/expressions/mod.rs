@@ -177,22 +177,14 @@ impl<'a> Translator<'a> {
         Self { host, columns, case_argument: None }
     }
 
-    /// A boolean expression, three-valued as in PostgreSQL.
+    /// A boolean expression, three-valued as in PostgreSQL, and whether evaluating it can raise an ERROR.
     ///
     /// # Safety
     /// `node` is an expression tree that lives for the call, Params bound to Consts.
-    pub unsafe fn predicate(&self, node: *const pg_sys::Node) -> Result<Arc<dyn PhysicalExpr>, TranslateError> {
+    pub unsafe fn predicate(&self, node: *const pg_sys::Node) -> Result<(Arc<dyn PhysicalExpr>, bool), TranslateError> {
         // SAFETY: the caller's promise.
-        Ok(unsafe { self.boolean(node, 0)? }.expr)
-    }
-
-    /// Whether evaluating a boolean expression can raise an ERROR; as [`predicate`](Self::predicate) otherwise.
-    ///
-    /// # Safety
-    /// As [`predicate`](Self::predicate).
-    pub unsafe fn predicate_raises(&self, node: *const pg_sys::Node) -> Result<bool, TranslateError> {
-        // SAFETY: the caller's promise.
-        Ok(unsafe { self.boolean(node, 0)? }.can_raise)
+        let predicate = unsafe { self.boolean(node, 0)? };
+        Ok((predicate.expr, predicate.can_raise))
     }
 
     /// An expression of any type, and its type.

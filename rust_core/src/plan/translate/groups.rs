@@ -5,7 +5,12 @@
 //! many          Finalize Aggregate ← by group key ← Partial Aggregate  each participant its share
 //! ```
 //!
-//! With DISTINCT in an aggregate the rows themselves are exchanged.
+//! With DISTINCT in an aggregate the rows themselves are exchanged. So they are where PostgreSQL computes an aggregate:
+//!
+//! ```text
+//! PostgreSQL Aggregate ← Aggregate ← PostgreSQL Accumulate ← Group Number
+//! by number              any number   rows by number         {keys}
+//! ```
 //!
 //! Group keys whose equal values may differ in form (−0 and 0, 1.0 and 1.00) are hashed in a normal form, and the value
 //! is that of some row of the group. So are columns that are no keys but depend on one.
@@ -33,8 +38,16 @@ use super::{
 use crate::distinct::{FirstOccurrenceExec, Occurrence};
 use crate::error::{Error, Result};
 use crate::exchange::{Distribution, StreamKind};
+use crate::group_number::GroupNumberExec;
 use crate::plan::aggregates;
-use crate::plan::expressions::{GroupKey, Translator};
+use crate::plan::expressions::{GroupKey, TranslateError, Translator};
+use crate::postgres::{EvaluationKind, GROUP_NUMBER, PostgresEvalExec, ResultColumn, UNSEEN};
+
+/// An aggregate without a native form: its expr, and its column where somebody wants it.
+struct Foreign {
+    expr: usize,
+    column: Option<usize>,
+}
 
 /// What an aggregation gives, over one input.
 #[derive(Default)]
@@ -42,6 +55,8 @@ struct Grouping {
     group_by: Vec<(Arc<dyn PhysicalExpr>, String)>,
     functions: Vec<Arc<AggregateFunctionExpr>>,
     filters: Vec<Option<Arc<dyn PhysicalExpr>>>,
+    /// Aggregates that PostgreSQL computes.
+    foreign: Vec<Foreign>,
     /// What the functions with DISTINCT look at: their filters are the columns that come of it, behind the input's.
     occurrences: Vec<Occurrence>,
     /// The plan's column of each group key, of the number of the grouping set where there are such, and of each function;
@@ -79,7 +94,8 @@ impl Builder<'_, '_> {
             [] => PhysicalGroupBy::new_single(grouping.group_by.clone()),
             sets => sets::group_by(grouping.group_by.clone(), sets, &input.plan.schema())?,
         };
-        let clauses = Clauses::Groups;
+        let first = aggregate.aggregates.first().copied().unwrap_or_default();
+        let clauses = Clauses::Groups { first, count: aggregate.aggregates.len() - grouping.foreign.len() };
         let operator = |name| Operator { clauses, ..Operator::new(name, node) };
         let distribution = |group_by: &PhysicalGroupBy| match aggregate.exchange {
             Some(StreamKind::Gather) => Ok(Distribution::Gather),
@@ -90,8 +106,9 @@ impl Builder<'_, '_> {
         };
         let exchanged = tree.participants > 1 && !(aggregate.exchange.is_none() && tree.is_gathered(aggregate.input));
 
-        if !exchanged || !grouping.occurrences.is_empty() {
-            // Which row is the first with its values is known only where all of its group are.
+        if !exchanged || !grouping.occurrences.is_empty() || !grouping.foreign.is_empty() {
+            // Which row is the first with its values is known only where all of its group are, and PostgreSQL's
+            // aggregates are not known to have two phases.
             let mut input = input;
             if exchanged {
                 input = self.exchange(input, distribution(&group_by)?, node, tree.nodes[aggregate.input].width);
@@ -101,10 +118,20 @@ impl Builder<'_, '_> {
                 let operators = above(Operator::new("First Occurrence", node), [input.operators]);
                 input = Built { plan: Arc::new(flagged), operators, ..input };
             }
+            let foreign = std::mem::take(&mut grouping.foreign);
+            let wanted = foreign.iter().any(|foreign| foreign.column.is_some());
+            let call = if wanted { Some(self.next_call()) } else { None };
+            if let Some(call) = call {
+                input = self.accumulated(call, input, &foreign, &mut grouping, node)?;
+            }
             let schema = input.plan.schema();
             let plan = exec(AggregateMode::Single, group_by, &grouping, input.plan, &schema)?;
             let operators = above(operator("Aggregate"), [input.operators]);
-            return grouping.output(plan, operators, node);
+            let built = grouping.output(plan, operators, node)?;
+            return match call {
+                Some(call) => self.finalized(call, built, &foreign, node),
+                None => Ok(built),
+            };
         }
         let schema = input.plan.schema();
         let last = group_by.as_final();
@@ -117,6 +144,67 @@ impl Builder<'_, '_> {
         let plan = exec(AggregateMode::FinalPartitioned, last, &without, built.plan, &schema)?;
         let operators = above(operator("Finalize Aggregate"), [built.operators]);
         without.output(plan, operators, node)
+    }
+
+    /// Rows whose groups PostgreSQL knows; the number of each is one more column of the aggregation.
+    fn accumulated(
+        &self,
+        call: u32,
+        input: Built,
+        foreign: &[Foreign],
+        grouping: &mut Grouping,
+        node: usize,
+    ) -> Result<Built> {
+        let mut seen = BTreeSet::new();
+        for foreign in foreign.iter().filter(|foreign| foreign.column.is_some()) {
+            seen.extend(self.expr(foreign.expr)?.columns.iter().copied());
+        }
+        let Built { mut plan, columns, mut operators } = input;
+        let seen = |&column: &usize| if seen.contains(&column) { column as u32 } else { UNSEEN };
+        let mut inputs: Vec<u32> = columns.iter().map(seen).collect();
+        // Behind the columns of the plan: which rows are the first ones.
+        inputs.resize(plan.schema().fields().len(), UNSEEN);
+        if !grouping.group_by.is_empty() {
+            let keys = grouping.group_by.iter().map(|(key, _)| Arc::clone(key)).collect();
+            plan = Arc::new(GroupNumberExec::new(plan, keys));
+            operators = above(Operator::new("Group Number", node), [operators]);
+            let schema = plan.schema();
+            let (number, _) = column_at(&schema, inputs.len());
+            inputs.push(GROUP_NUMBER);
+            grouping.add(aggregates::any_value(), vec![number], None, Some(self.number_column()), &schema)?;
+        }
+        let keep = (0..inputs.len()).collect();
+        let (kind, exprs) = (EvaluationKind::Accumulate, wanted_exprs(foreign));
+        let plan = Arc::new(PostgresEvalExec::try_new(kind, call, plan, inputs, exprs, vec![], keep)?);
+        Ok(Built { plan, columns, operators: above(Operator::new("PostgreSQL Accumulate", node), [operators]) })
+    }
+
+    /// Groups with what PostgreSQL has made of their rows.
+    fn finalized(&self, call: u32, groups: Built, foreign: &[Foreign], node: usize) -> Result<Built> {
+        let number = self.number_column();
+        let input = |&column: &usize| if column == number { GROUP_NUMBER } else { UNSEEN };
+        let inputs = groups.columns.iter().map(input).collect();
+        let keep: Vec<usize> = (0..groups.columns.len()).filter(|&at| groups.columns[at] != number).collect();
+        let mut columns: Vec<usize> = keep.iter().map(|&at| groups.columns[at]).collect();
+        let mut results = vec![];
+        for foreign in foreign {
+            let Some(column) = foreign.column else { continue };
+            let name = format!("aggregate of {}", foreign.expr);
+            let data_type = self.column(column)?.computed_type()?;
+            results.push(ResultColumn { expr: foreign.expr as u32, data_type, name });
+            columns.push(column);
+        }
+        let kind = EvaluationKind::Finalize;
+        let plan = Arc::new(PostgresEvalExec::try_new(kind, call, groups.plan, inputs, vec![], results, keep)?);
+        let first = foreign.first().map_or(0, |foreign| foreign.expr);
+        let clauses = Clauses::Aggregates { first, count: foreign.len() };
+        let operator = Operator { clauses, ..Operator::new("PostgreSQL Aggregate", node) };
+        Ok(Built { plan, columns, operators: above(operator, [groups.operators]) })
+    }
+
+    /// Of group numbers: behind all columns of the plan.
+    fn number_column(&self) -> usize {
+        self.tree.columns.len()
     }
 
     /// # Safety
@@ -154,13 +242,26 @@ impl Builder<'_, '_> {
         }
         for &expr in &aggregate.aggregates {
             let column = self.column_of(expr).filter(|column| needed.contains(column));
+            if !grouping.foreign.is_empty() {
+                grouping.foreign.push(Foreign { expr, column });
+                given.extend(column);
+                continue;
+            }
             // One at least makes the row of all rows.
             if column.is_none() && !(grouping.group_by.is_empty() && grouping.functions.is_empty()) {
                 continue;
             }
-            // SAFETY: the caller's promise.
-            let call = unsafe { translator.aggregate(self.expr(expr)?.node.cast()) }.map_err(translate_error)?;
             given.extend(column);
+            // SAFETY: the caller's promise.
+            let call = match unsafe { translator.aggregate(self.expr(expr)?.node.cast()) } {
+                Ok(call) => call,
+                // From the first one on all are PostgreSQL's: the planner has put these to the end.
+                Err(TranslateError::Decline(_)) if aggregate.sets.is_empty() => {
+                    grouping.foreign.push(Foreign { expr, column });
+                    continue;
+                }
+                Err(error) => return Err(translate_error(error)),
+            };
             let filter = if call.distinct {
                 Some(grouping.first(call.distinct_keys, call.filter, &schema))
             } else {
@@ -256,6 +357,11 @@ impl Grouping {
         let plan = Arc::new(ProjectionExec::try_new(exprs, plan)?);
         Ok(Built { plan, columns, operators: above(Operator::new("Projection", node), [operators]) })
     }
+}
+
+/// The exprs of aggregates that somebody wants.
+fn wanted_exprs(foreign: &[Foreign]) -> Vec<u32> {
+    foreign.iter().filter(|foreign| foreign.column.is_some()).map(|foreign| foreign.expr as u32).collect()
 }
 
 fn exec(

@@ -18,7 +18,7 @@ use super::{
     translate_error,
 };
 use crate::error::{Error, Result};
-use crate::exchange::{Distribution, StreamKind, has_leaf};
+use crate::exchange::{BuildKeysExec, Distribution, DsmWriterExec, StreamKind, has_leaf};
 use crate::nested_loop::SkipProbeExec;
 use crate::plan::expressions::{key, operands, variables};
 use crate::plan::functions::cancellable;
@@ -52,7 +52,7 @@ impl Builder<'_, '_> {
             on.push((build_key, probe_key));
         }
         if tree.participants > 1 {
-            let keys = |side: usize| on.iter().map(|pair| [&pair.0, &pair.1][side].clone()).collect();
+            let keys = |side: usize| on.iter().map(|pair| [&pair.0, &pair.1][side].clone()).collect::<Vec<_>>();
             let (build_width, probe_width) = (tree.nodes[build].width, tree.nodes[probe].width);
             match join.build_exchange {
                 None => {}
@@ -66,6 +66,13 @@ impl Builder<'_, '_> {
             }
             match join.probe_exchange {
                 None => {}
+                // The scans of the probe side hear of the build side's keys, where rows without one can be spared.
+                Some(StreamKind::Hash) if wants_matches_only(join_type) => {
+                    let by_keys = Distribution::Hash(keys(1));
+                    right = self.exchange_by(right, by_keys, node, probe_width, DsmWriterExec::with_runtime_filter);
+                    let stream = self.streams.len() as u32 - 1;
+                    left.plan = Arc::new(BuildKeysExec::new(stream, keys(0), left.plan));
+                }
                 Some(StreamKind::Hash) => right = self.exchange(right, Distribution::Hash(keys(1)), node, probe_width),
                 Some(_) => return Err(Error::internal("a probe side can only stay or be shuffled")),
             }
@@ -223,6 +230,12 @@ impl Builder<'_, '_> {
         let predicate = unsafe { self.conjunction(clauses, &columns, &schema) }?;
         Ok(predicate.map(|predicate| JoinFilter::new(cancellable(predicate), indices, schema)))
     }
+}
+
+/// Do probe rows without a match make no difference? (`JoinType::on_lr_is_preserved` of DataFusion.)
+fn wants_matches_only(join_type: JoinType) -> bool {
+    use JoinType::{Inner, Left, LeftAnti, LeftSemi, RightSemi};
+    matches!(join_type, Inner | Left | LeftSemi | LeftAnti | RightSemi)
 }
 
 /// Above an anti-join the columns of the other side are NULL.

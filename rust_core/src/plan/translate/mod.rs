@@ -27,7 +27,7 @@ use crate::error::{Error, Result};
 use crate::exchange::{Distribution, DsmReaderExec, DsmWriterExec, StreamKind};
 use crate::host::Host;
 use crate::postgres::{LeafColumn, PostgresLeafExec};
-use crate::scan::{HeapScanExec, ScanColumn};
+use crate::scan::{HeapScanExec, Scan, ScanColumn};
 use crate::window::{Frame, Kind};
 
 /// One column that the plan knows; `PgjsColumn` in C.
@@ -89,6 +89,7 @@ pub enum TreeKind {
     Aggregate(AggregateNode),
     Sort(SortNode),
     Window(WindowNode),
+    Filter(FilterNode),
 }
 
 #[derive(Clone, Debug)]
@@ -133,6 +134,19 @@ pub struct SortNode {
     pub nulls_first: u64,
     /// So many rows suffice.
     pub limit: Option<usize>,
+    /// Without a limit: of the rows that are equal in so many of the first keys, the first alone. With one: the rows that
+    /// are equal in them to the last one come too. 0: neither.
+    pub cut_keys: usize,
+}
+
+/// Conditions that PostgreSQL evaluates, in the leader alone: those with subqueries.
+#[derive(Clone, Debug)]
+pub struct FilterNode {
+    pub input: usize,
+    /// Gather, or `None` where the rows are in the leader.
+    pub exchange: Option<StreamKind>,
+    /// In order of evaluation; one run of `Tree::exprs`.
+    pub conditions: Vec<usize>,
 }
 
 /// Window functions over one PARTITION BY and ORDER BY.
@@ -202,6 +216,7 @@ impl Tree<'_> {
             Some(TreeKind::Aggregate(aggregate)) => (aggregate.exchange, aggregate.input),
             Some(TreeKind::Sort(sort)) => (sort.exchange, sort.input),
             Some(TreeKind::Window(window)) => (window.exchange, window.input),
+            Some(TreeKind::Filter(filter)) => (filter.exchange, filter.input),
             _ => return false,
         };
         exchange == Some(StreamKind::Gather) || (exchange.is_none() && input < node && self.is_gathered(input))
@@ -244,8 +259,16 @@ pub enum Clauses {
     Keys,
     /// Values.
     Results,
-    /// The tree node's keys, which rows are grouped by, and its aggregates.
-    Groups,
+    /// The tree node's keys, which rows are grouped by, and those of its aggregates that have a native form.
+    Groups {
+        first: usize,
+        count: usize,
+    },
+    /// Aggregates that PostgreSQL computes.
+    Aggregates {
+        first: usize,
+        count: usize,
+    },
     /// The tree node's keys, which rows are sorted by.
     Order,
     /// The tree node's keys and order, which make windows.
@@ -256,8 +279,11 @@ impl Clauses {
     /// Its exprs, where they are its own.
     pub fn range(&self) -> std::ops::Range<usize> {
         match *self {
-            Self::Filters { first, count } | Self::Join { first, count } => first..first + count,
-            Self::None | Self::Keys | Self::Results | Self::Groups | Self::Order | Self::Window => 0..0,
+            Self::Filters { first, count }
+            | Self::Join { first, count }
+            | Self::Groups { first, count }
+            | Self::Aggregates { first, count } => first..first + count,
+            Self::None | Self::Keys | Self::Results | Self::Order | Self::Window => 0..0,
         }
     }
 }
@@ -337,15 +363,20 @@ impl Builder<'_, '_> {
         }
         // SAFETY: the caller's promise.
         unsafe {
+            let mut kept = below.clone();
+            for &(expr, _) in &results {
+                kept.extend(&self.expr(expr)?.columns);
+            }
             let (built, rest) = match kind {
-                TreeKind::Scan(scan) => (self.scan(node, *scan, &wanted)?, filters.as_slice()),
+                TreeKind::Scan(scan) => self.scan(node, *scan, &wanted, filters, &kept)?,
                 TreeKind::Leaf(leaf) => (self.leaf(node, *leaf, &wanted)?, filters.as_slice()),
                 TreeKind::Join(join) => (self.join(node, join, &wanted)?, filters.as_slice()),
                 TreeKind::Aggregate(aggregate) => (self.aggregate(node, aggregate, &wanted)?, filters.as_slice()),
                 TreeKind::Sort(sort) => (self.sort(node, sort, &wanted)?, filters.as_slice()),
                 TreeKind::Window(window) => (self.window(node, window, &wanted)?, filters.as_slice()),
+                TreeKind::Filter(filter) => (self.in_leader(node, filter, &wanted)?, filters.as_slice()),
             };
-            let built = self.filtered(built, node, rest, if results.is_empty() { &below } else { &wanted })?;
+            let built = self.filtered(built, node, rest, &kept)?;
             self.computed(built, node, &results, &below)
         }
     }
@@ -364,9 +395,19 @@ impl Builder<'_, '_> {
         (computed, below)
     }
 
+    /// A scan that evaluates the first of `filters`, as far as they are native, and what is left of them. It reads the
+    /// columns `wanted` and gives those that are `kept`, or mentioned by the filters that are left.
+    ///
     /// # Safety
     /// As `translate`.
-    unsafe fn scan(&mut self, node: usize, scan: u32, wanted: &BTreeSet<usize>) -> Result<Built> {
+    unsafe fn scan<'f>(
+        &mut self,
+        node: usize,
+        scan: u32,
+        wanted: &BTreeSet<usize>,
+        filters: &'f [usize],
+        kept: &BTreeSet<usize>,
+    ) -> Result<(Built, &'f [usize])> {
         let table = self.tree.tables.get(scan as usize).cloned().unwrap_or_default();
         let columns: Vec<usize> = wanted.iter().copied().collect();
         let scan_columns = columns
@@ -385,9 +426,25 @@ impl Builder<'_, '_> {
                 }
             })
             .collect::<Result<_>>()?;
-        let heap = Arc::new(HeapScanExec::try_new(scan, table.clone(), scan_columns)?);
-        let operator = Operator { detail: Some(table), ..Operator::new("Heap Scan", node) };
-        Ok(Built { plan: heap, columns, operators: vec![operator] })
+        let all = Scan::new(scan_columns)?;
+        // SAFETY: the caller's promise, here and below.
+        let native = unsafe { self.prefix(filters, true, &columns, &all.input) }?;
+        let (native, rest) = filters.split_at(native);
+        let conditions = unsafe { self.scan_filters(native, &columns, &all.input) }?;
+        let mut given = kept.clone();
+        for &expr in rest {
+            given.extend(&self.expr(expr)?.columns);
+        }
+        let output: Vec<usize> = (0..columns.len()).filter(|&at| given.contains(&columns[at])).collect();
+        let columns = output.iter().map(|&at| columns[at]).collect();
+        let read = Scan::with_filters(all.columns, conditions, output)?;
+        let heap = Arc::new(HeapScanExec::new(scan, table.clone(), read));
+        let mut operators = vec![Operator { detail: Some(table), ..Operator::new("Heap Scan", node) }];
+        if let [first, ..] = native {
+            let clauses = Clauses::Filters { first: *first, count: native.len() };
+            operators = above(Operator { clauses, ..Operator::new("Filter", node) }, [operators]);
+        }
+        Ok((Built { plan: heap, columns, operators }, rest))
     }
 
     /// # Safety
@@ -415,12 +472,24 @@ impl Builder<'_, '_> {
 
     /// Puts a stream between `built` and what reads it; `node` is the join whose keys spread it.
     fn exchange(&mut self, built: Built, distribution: Distribution, node: usize, width: u32) -> Built {
+        self.exchange_by(built, distribution, node, width, |writer| writer)
+    }
+
+    /// As [`exchange`](Self::exchange); `adapt` has the last word on the writer.
+    fn exchange_by(
+        &mut self,
+        built: Built,
+        distribution: Distribution,
+        node: usize,
+        width: u32,
+        adapt: impl FnOnce(DsmWriterExec) -> DsmWriterExec,
+    ) -> Built {
         let stream = self.streams.len() as u32;
         let kind = distribution.kind();
         self.streams.push(StreamInfo { kind, width });
         let clauses = if kind == StreamKind::Hash { Clauses::Keys } else { Clauses::None };
         let operator = |name, clauses| Operator { stream: Some(stream), clauses, ..Operator::new(name, node) };
-        let writer = Arc::new(DsmWriterExec::new(stream, distribution, built.plan));
+        let writer = Arc::new(adapt(DsmWriterExec::new(stream, distribution, built.plan)));
         let reader = Arc::new(DsmReaderExec::new(stream, kind, writer));
         let below = above(operator("Writer", clauses), [built.operators]);
         Built { plan: reader, columns: built.columns, operators: above(operator("Reader", Clauses::None), [below]) }

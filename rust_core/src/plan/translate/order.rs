@@ -1,4 +1,5 @@
-//! Sorting: each participant its rows, or under a limit its first ones alone; then those of all in the leader.
+//! Sorting: each participant its rows, or under a limit its first ones alone; then those of all in the leader. What is
+//! cut of sorted rows (`cut.rs`) is cut in both.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::sorts::sort::SortExec;
 
 use super::{Builder, Built, Clauses, Layout, Operator, SortNode, above, compacted, translate_error};
+use crate::cut::{Cut, CutExec};
 use crate::error::{Error, Result};
 use crate::exchange::Distribution;
 use crate::plan::expressions::Translator;
@@ -28,7 +30,7 @@ impl Builder<'_, '_> {
         // SAFETY: the caller's promise, here and below.
         let mut built = unsafe { self.build(sort.input, &wanted) }?;
         if tree.participants > 1 && !tree.is_gathered(sort.input) {
-            if sort.limit.is_some() {
+            if sort.limit.is_some() || sort.cut_keys > 0 {
                 built = unsafe { self.sorted(node, sort, built) }?;
             }
             built = self.exchange(built, Distribution::Gather, node, tree.nodes[node].width);
@@ -43,11 +45,23 @@ impl Builder<'_, '_> {
         // SAFETY: the caller's promise.
         let keys = unsafe { self.order(&sort.keys, sort.nulls_first, &input.columns, &input.plan.schema()) }?;
         let order = LexOrdering::new(keys).ok_or_else(|| Error::internal("a sort without keys"))?;
-        let plan = Arc::new(SortExec::new(order, input.plan).with_fetch(sort.limit));
-        let name = if sort.limit.is_some() { "Top-N Sort" } else { "Sort" };
+        let cut: Vec<_> = order.iter().take(sort.cut_keys).map(|key| Arc::clone(&key.expr)).collect();
+        let fetch = if cut.is_empty() { sort.limit } else { None };
+        let plan = Arc::new(SortExec::new(order, input.plan).with_fetch(fetch));
+        let name = if fetch.is_some() { "Top-N Sort" } else { "Sort" };
         let operator = Operator { clauses: Clauses::Order, ..Operator::new(name, node) };
-        Ok(Built { plan, columns: input.columns, operators: above(operator, [input.operators]) })
+        let sorted = Built { plan, columns: input.columns, operators: above(operator, [input.operators]) };
+        if cut.is_empty() {
+            return Ok(sorted);
+        }
+        let (name, way) = match sort.limit {
+            Some(limit) => ("Limit", Cut::WithTies(limit)),
+            None => ("Unique", Cut::FirstOfEach),
+        };
+        let operators = above(Operator::new(name, node), [sorted.operators]);
+        Ok(Built { plan: Arc::new(CutExec::new(sorted.plan, cut, way)), operators, ..sorted })
     }
+
     /// The order that sort keys say, each with its bit of `nulls_first`.
     ///
     /// # Safety

@@ -15,10 +15,14 @@ use datafusion::physical_plan::PhysicalExpr;
 use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::projection::ProjectionExec;
 
-use super::{Builder, Built, Clauses, Layout, Operator, TreeColumn, above, checkpointed, column_at, translate_error};
-use crate::error::Result;
+use super::{
+    Builder, Built, Clauses, FilterNode, Layout, Operator, TreeColumn, above, checkpointed, column_at, translate_error,
+};
+use crate::error::{Error, Result};
+use crate::exchange::Distribution;
 use crate::plan::expressions::{TranslateError, Translator};
-use crate::postgres::{PostgresEvalExec, ResultColumn};
+use crate::postgres::{EvaluationKind, PostgresEvalExec, ResultColumn};
+use crate::scan::ScanFilter;
 
 impl Builder<'_, '_> {
     /// The rows of `built` for which all of `filters` are true; of its columns those that are needed.
@@ -50,20 +54,64 @@ impl Builder<'_, '_> {
             let input = checkpointed(built);
             built = if native {
                 let predicate = unsafe { self.conjunction(now, &input.columns, &schema) }?;
-                let predicate = predicate.ok_or_else(|| crate::error::Error::internal("an empty filter"))?;
+                let predicate = predicate.ok_or_else(|| Error::internal("an empty filter"))?;
                 let projection = (keep.len() < input.columns.len()).then_some(keep);
                 let filter = FilterExecBuilder::new(predicate, input.plan).apply_projection(projection)?.build()?;
                 let operator = Operator { clauses, ..Operator::new("Filter", node) };
                 Built { plan: Arc::new(filter), columns, operators: above(operator, [input.operators]) }
             } else {
-                let inputs = input.columns.iter().map(|&column| column as u32).collect();
-                let conditions = now.iter().map(|&expr| expr as u32).collect();
-                let plan = PostgresEvalExec::try_new(self.next_call(), input.plan, inputs, conditions, vec![], keep)?;
-                let operator = Operator { clauses, ..Operator::new("PostgreSQL Filter", node) };
-                Built { plan: Arc::new(plan), columns, operators: above(operator, [input.operators]) }
+                self.asked(input, node, now, keep)?
             };
         }
         Ok(built)
+    }
+
+    /// The rows of `input` for which PostgreSQL finds all of `conditions` true, which are one run of exprs; of its
+    /// columns those at `keep`.
+    fn asked(&mut self, input: Built, node: usize, conditions: &[usize], keep: Vec<usize>) -> Result<Built> {
+        let first = conditions.first().copied().ok_or_else(|| Error::internal("an empty filter"))?;
+        let clauses = Clauses::Filters { first, count: conditions.len() };
+        let columns = keep.iter().map(|&at| input.columns[at]).collect();
+        let inputs = input.columns.iter().map(|&column| column as u32).collect();
+        let conditions = conditions.iter().map(|&expr| expr as u32).collect();
+        let plan = PostgresEvalExec::try_new(
+            EvaluationKind::Rows,
+            self.next_call(),
+            input.plan,
+            inputs,
+            conditions,
+            vec![],
+            keep,
+        )?;
+        let operator = Operator { clauses, ..Operator::new("PostgreSQL Filter", node) };
+        Ok(Built { plan: Arc::new(plan), columns, operators: above(operator, [input.operators]) })
+    }
+
+    /// Conditions for the leader alone: all rows are gathered before them.
+    ///
+    /// # Safety
+    /// As `translate`.
+    pub(super) unsafe fn in_leader(
+        &mut self,
+        node: usize,
+        filter: &FilterNode,
+        needed: &BTreeSet<usize>,
+    ) -> Result<Built> {
+        let tree = self.tree;
+        if filter.input >= node {
+            return Err(Error::internal("a filter stands before its input"));
+        }
+        let mut wanted = needed.clone();
+        for &expr in &filter.conditions {
+            wanted.extend(&self.expr(expr)?.columns);
+        }
+        // SAFETY: the caller's promise.
+        let mut input = checkpointed(unsafe { self.build(filter.input, &wanted) }?);
+        if tree.participants > 1 && !tree.is_gathered(filter.input) {
+            input = self.exchange(input, Distribution::Gather, node, tree.nodes[filter.input].width);
+        }
+        let keep = (0..input.columns.len()).filter(|&at| needed.contains(&input.columns[at])).collect();
+        self.asked(input, node, &filter.conditions, keep)
     }
 
     /// The columns `below` of `built`, and `results` (expr, column) computed of its rows.
@@ -108,7 +156,15 @@ impl Builder<'_, '_> {
             wanted.push(ResultColumn { expr: expr as u32, data_type: self.column(column)?.computed_type()?, name });
         }
         let inputs = input.columns.iter().map(|&column| column as u32).collect();
-        let plan = PostgresEvalExec::try_new(self.next_call(), input.plan, inputs, vec![], wanted, keep)?;
+        let plan = PostgresEvalExec::try_new(
+            EvaluationKind::Rows,
+            self.next_call(),
+            input.plan,
+            inputs,
+            vec![],
+            wanted,
+            keep,
+        )?;
         let operator = Operator { clauses, ..Operator::new("PostgreSQL Projection", node) };
         Ok(Built { plan: Arc::new(plan), columns, operators: above(operator, [input.operators]) })
     }
@@ -148,6 +204,27 @@ impl Builder<'_, '_> {
             Err(TranslateError::Decline(_)) => Ok(false),
             Err(TranslateError::Error(error)) => Err(error),
         }
+    }
+
+    /// Native clauses as conditions of a scan.
+    ///
+    /// # Safety
+    /// As `translate`.
+    pub(super) unsafe fn scan_filters(
+        &self,
+        clauses: &[usize],
+        columns: &[usize],
+        schema: &Schema,
+    ) -> Result<Vec<ScanFilter>> {
+        let layout = Layout { columns, schema };
+        let translator = Translator::new(self.tree.host, &layout);
+        let filter = |&clause: &usize| {
+            let node = self.expr(clause)?.node;
+            // SAFETY: the caller's promise.
+            let (predicate, raises) = unsafe { translator.predicate(node) }.map_err(translate_error)?;
+            Ok(ScanFilter { predicate, raises })
+        };
+        clauses.iter().map(filter).collect()
     }
 
     /// The native form of a computed column, where it has one of the very type that the column must have.

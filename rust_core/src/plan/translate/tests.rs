@@ -4,11 +4,14 @@ use datafusion::common::JoinType;
 use datafusion::physical_plan::displayable;
 use pgrx_pg_sys as pg_sys;
 
-use super::{Clauses, ColumnSource, Expr, JoinNode, Translated, Tree, TreeColumn, TreeKind, TreeNode, translate};
+use super::{
+    AggregateNode, Clauses, ColumnSource, Expr, FilterNode, JoinNode, Translated, Tree, TreeColumn, TreeKind, TreeNode,
+    translate,
+};
 use crate::codec::JoinScanCodec;
 use crate::exchange::StreamKind;
 use crate::plan::expressions::variables;
-use crate::plan::testing::{FakeHost, NodePtr, int4, op, task_context, var};
+use crate::plan::testing::{FakeHost, NodePtr, aggref, int4, op, task_context, var};
 use crate::plan::types::TypeLayout;
 
 const INT4EQ: u32 = 65;
@@ -99,9 +102,8 @@ fn a_broadcast_build_side() {
     assert!(lines[2].contains("HashJoinExec: mode=Partitioned, join_type=Inner"), "{}", lines[2]);
     assert!(lines[3].contains("DsmReaderExec: stream=0, broadcast"));
     // The filter's column is read, and goes no further.
-    assert!(lines[5].contains("FilterExec") && lines[5].contains("projection=[t0.3@0, t0.1@1]"), "{}", lines[5]);
-    assert!(lines[6].contains("columns=[t0.3, t0.1, t0.2]"), "{}", lines[6]);
-    assert!(lines[7].contains("HeapScanExec: scan=1"));
+    assert!(lines[5].contains("columns=[t0.3, t0.1, t0.2], t0.2@2 < 7"), "{}", lines[5]);
+    assert!(lines[6].contains("HeapScanExec: scan=1"));
     let operators: Vec<_> = translated.operators.iter().map(|operator| (operator.name, operator.depth)).collect();
     let expected = [
         ("Reader", 0),
@@ -159,7 +161,9 @@ fn forty_tables_go_through_the_codec() {
     // SAFETY: the expressions are well-formed and live for the whole test.
     let translated = unsafe { translate(&tree) }.unwrap();
     assert_eq!(translated.streams.len(), 2 * 39 + 1);
-    assert_eq!(shape(&translated).len(), translated.operators.len());
+    // Who notes a build side's keys is no operator.
+    let operators = shape(&translated).into_iter().filter(|line| !line.contains("BuildKeysExec"));
+    assert_eq!(operators.count(), translated.operators.len());
 }
 
 #[test]
@@ -182,6 +186,27 @@ fn unknown(position: i16) -> NodePtr {
 
 fn operators(translated: &Translated) -> Vec<(&'static str, u32)> {
     translated.operators.iter().map(|operator| (operator.name, operator.depth)).collect()
+}
+
+#[test]
+fn conditions_of_the_leader_come_after_a_gather() {
+    let native = op(INT4LT, 0, &[int4_var(2), int4(7)]);
+    let filter = FilterNode { input: 0, exchange: Some(StreamKind::Gather), conditions: vec![0, 1] };
+    let filter = TreeNode { kind: TreeKind::Filter(filter), filters: vec![], results: vec![], width: 4 };
+    for (participants, expected) in [
+        (1, vec![("PostgreSQL Filter", 0), ("Heap Scan", 1)]),
+        (3, vec![("PostgreSQL Filter", 0), ("Reader", 1), ("Writer", 2), ("Heap Scan", 3)]),
+    ] {
+        let columns = vec![column(0, 1), column(0, 2)];
+        let mut tree = tree(vec![scan(0, vec![]), filter.clone()], columns, vec![unknown(1), native], participants);
+        tree.exprs[0].columns = vec![0];
+        tree.output = 1;
+        // SAFETY: as above.
+        let translated = unsafe { translate(&tree) }.unwrap();
+        // Both are PostgreSQL's: a native one after a subquery waits for it, too.
+        assert_eq!(operators(&translated), expected);
+        assert!(shape(&translated)[0].contains("conditions=[0, 1]"));
+    }
 }
 
 #[test]
@@ -314,6 +339,63 @@ fn computed_columns_are_part_of_their_nodes_rows() {
         // SAFETY: as above.
         let translated = unsafe { translate(&tree) }.unwrap();
         assert_eq!(operators(&translated), [(name, 0), ("Heap Scan", 1)]);
+        shape(&translated);
+    }
+}
+
+/// count(*) and string_agg of the rows of t0, the first maybe by t0(1): columns 0 and 1.
+fn aggregated(keys: Vec<usize>, exchange: StreamKind, participants: u32) -> Translated {
+    let call = |function, args: &[NodePtr]| Box::leak(Box::new(aggref(function, 0, args))) as *const pg_sys::Aggref;
+    let exprs = vec![
+        op(INT4EQ, 0, &[int4_var(3), int4_var(3)]),
+        call(pg_sys::F_COUNT_, &[]).cast(),
+        call(pg_sys::F_ARRAY_AGG_ANYNONARRAY, &[int4_var(4)]).cast(),
+    ];
+    let of = |typid: pg_sys::Oid, expr| TreeColumn {
+        typid: typid.to_u32(),
+        layout: crate::plan::testing::layout(typid, true),
+        ..from(ColumnSource::Computed { expr })
+    };
+    let columns = vec![of(pg_sys::INT8OID, 1), of(pg_sys::INT4ARRAYOID, 2), column(0, 1), column(0, 2)];
+    let node = AggregateNode {
+        input: 0,
+        exchange: Some(exchange),
+        keys,
+        aggregates: vec![1, 2],
+        sets: vec![],
+        groupings: vec![],
+    };
+    let root = TreeNode { kind: TreeKind::Aggregate(node), filters: vec![], results: vec![], width: 8 };
+    let mut tree = tree(vec![scan(0, vec![]), root], columns, exprs, participants);
+    tree.exprs[1].columns = vec![];
+    tree.exprs[2].columns = vec![3];
+    // SAFETY: as above.
+    unsafe { translate(&tree) }.unwrap()
+}
+
+#[test]
+fn an_aggregate_of_postgresql_has_one_phase_over_whole_groups() {
+    let translated = aggregated(vec![0], StreamKind::Hash, 3);
+    let expected =
+        ["PostgreSQL Aggregate", "Projection", "Aggregate", "PostgreSQL Accumulate", "Group Number", "Reader"];
+    let names: Vec<_> = translated.operators.iter().map(|operator| operator.name).collect();
+    assert_eq!(names.iter().filter(|name| **name == "Reader").count(), 2); // and the gather above
+    let at = names.iter().position(|name| *name == expected[0]).unwrap();
+    assert_eq!(names[at..at + expected.len()], expected);
+    assert_eq!(translated.operators[at].clauses, Clauses::Aggregates { first: 2, count: 1 });
+    assert_eq!(translated.operators[at + 2].clauses, Clauses::Groups { first: 1, count: 1 });
+    let lines = shape(&translated);
+    assert!(lines.iter().any(|line| line.contains("call=0, conditions=[], results=[2], Finalize")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("call=0, conditions=[2], results=[], Accumulate")), "{lines:?}");
+}
+
+#[test]
+fn one_group_of_all_rows_has_no_number() {
+    for participants in [1, 3] {
+        let translated = aggregated(vec![], StreamKind::Gather, participants);
+        let names: Vec<_> = translated.operators.iter().map(|operator| operator.name).collect();
+        assert!(!names.contains(&"Group Number"));
+        assert_eq!(names.contains(&"Reader"), participants > 1);
         shape(&translated);
     }
 }

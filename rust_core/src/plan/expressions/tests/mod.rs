@@ -106,7 +106,7 @@ impl Columns for Table {
 
 pub(super) fn translated(columns: &dyn Columns, node: NodePtr) -> Arc<dyn PhysicalExpr> {
     // SAFETY: the tests' nodes live for ever.
-    unsafe { Translator::new(&FakeHost, columns).predicate(node) }.expect("has a translation")
+    unsafe { Translator::new(&FakeHost, columns).predicate(node) }.expect("has a translation").0
 }
 
 /// Why there is no translation as a predicate.
