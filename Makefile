@@ -70,7 +70,8 @@ SHLIB_LINK = $(RUST_LIB) -Wl,--exclude-libs,ALL -Wl,--version-script=c_src/expor
 
 # setup makes the tables that the others read, and the settings that force JoinScan.
 REGRESS = setup basic joins types expressions calls leaves partitions found decline params ends explain settings verify \
-	parameters initplans transactions permissions aggregates distinct computed order windows onetable
+	parameters initplans transactions permissions aggregates accumulate distinct computed order windows onetable subqueries \
+	fallback
 REGRESS_OPTS = --inputdir=regress --outputdir=regress
 ISOLATION = uncommitted own_changes repeatable_read serializable
 ISOLATION_OPTS = --inputdir=regress --outputdir=regress/output_iso

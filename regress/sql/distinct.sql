@@ -42,6 +42,18 @@ select * from agrees_in_order($$ select distinct on (x.t, o.h) x.t, o.h, x.d, x.
 select * from agrees_in_order($$ select distinct on (x.t) x.id from twice x join other_side o on x.k = o.k order by x.t, x.id limit 3 $$);
 select * from compare($$ select distinct on (x.k) x.k from twice x join other_side o on x.k = o.k $$);
 select * from agrees_in_order($$ select distinct on (p.buyer) p.buyer, p.id, l.pos from purchase p join line l on p.id = l.purchase order by p.buyer, p.total desc, p.id, l.pos $$);
+-- its keys in every form of equal values; with groups, windows and computed keys below; nulls, no rows
+select * from compare($$ select distinct on (x.f8) x.f8 = 0, x.id from twice x join other_side o on x.k = o.k order by x.f8 desc, x.id, o.h $$);
+select * from compare($$ select distinct on (x.n) x.n = 1, x.id from twice x join other_side o on x.k = o.k order by x.n nulls first, x.id desc $$);
+select * from compare($$ select distinct on (x.iv, o.h) x.iv, x.id from twice x join other_side o on x.k = o.k order by o.h, x.iv, x.id $$);
+select * from compare($$ select distinct on (x.k) x.k, sum(x.id) from twice x join other_side o on x.k = o.k group by x.k, o.h, x.d order by x.k, sum(x.id) desc $$);
+select * from compare($$ select distinct on (o.h) o.h, rank() over (order by x.id) from twice x join other_side o on x.k = o.k order by o.h, 2 desc $$);
+select * from compare($$ select distinct on (length(x.t || o.h)) x.id from twice x join other_side o on x.k = o.k order by length(x.t || o.h), x.id $$);
+select * from compare($$ select distinct on (x.k) x.k, x.id from twice x join other_side o on x.k = o.k where x.id < 0 order by x.k, x.id $$);
+select * from compare_outcome($$ select distinct on (x.k) x.k, 1 / (x.id - 8) from twice x join other_side o on x.k = o.k order by x.k, 1 / (x.id - 8) $$);
+explain (costs off) select distinct on (p.buyer) p.buyer, p.id, l.pos from purchase p join line l on p.id = l.purchase order by p.buyer, p.total desc, p.id, l.pos;
+-- any row will do: which, is PostgreSQL's to say
+explain (costs off) select distinct on (p.buyer) p.buyer, p.id from purchase p join line l on p.id = l.purchase order by p.buyer;
 -- UNION, INTERSECT, EXCEPT of joins
 select * from compare($$ select x.k, o.h from twice x join other_side o on x.k = o.k union select o.k, x.id from twice x join other_side o on x.k = o.k $$);
 select * from compare($$ select x.k, x.t from twice x join other_side o on x.k = o.k union all select o.h, 'other' from twice x join other_side o on x.k = o.k $$);
@@ -52,3 +64,5 @@ select * from agrees_in_order($$ select x.k as a, o.h as b from twice x join oth
 -- in subqueries
 select * from compare($$ select y.k, b.id from (select distinct x.k, x.t from twice x join other_side o on x.k = o.k) y join buyer b on b.id = y.k $$);
 select * from compare($$ select b.id from buyer b join nation n on n.id = b.nation where b.id in (select distinct x.k from twice x join other_side o on x.k = o.k) $$);
+-- DISTINCT ON constants, of which nothing is wanted: rows without a column
+select * from compare($$ select '' from (select distinct on (1) trim_scale('NaN'::numeric)::text collate "C", trim_scale(-0.01)::text collate "C" from twice x join other_side o on x.k = o.k order by 1, 2) y $$);

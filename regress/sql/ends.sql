@@ -122,7 +122,7 @@ reset plan_cache_mode;
 reset work_mem;
 reset hash_mem_multiplier;
 
--- out of memory, also beyond the slack: three columns that say the same look like few rows to the planner, and text that
+-- out of memory, also beyond the slack, where PostgreSQL's plan takes over: three columns that say the same look like few rows to the planner, and text that
 -- is compressed like little of it
 create table correlated as
     select i, i % 2 as a, i % 2 as b, i % 2 as c, repeat(md5(i::text), 80) as t from generate_series(1, 90000) i;

@@ -79,6 +79,10 @@ select * from compare($$ select x.id, x.f8 from many_kinds x join label y on x.k
 select * from compare($$ select x.id from many_kinds x join label y on x.k = y.k order by x.n nulls first, x.b fetch first 40 rows with ties $$);
 select * from compare($$ select x.id from many_kinds x join label y on x.k = y.k order by y.name offset 100 rows fetch first 0 rows with ties $$);
 select agrees_in_order($$ select x.k, y.name from many_kinds x join label y on x.k = y.k order by x.k desc, y.name fetch first 85 rows with ties $$);
+select * from compare($$ select x.id from many_kinds x join label y on x.k = y.k order by x.f8, x.n fetch first 3 rows with ties $$);
+select * from compare($$ select p.id, l.pos from purchase p join line l on p.id = l.purchase order by p.buyer desc fetch first 30 rows with ties $$);
+select * from compare($$ select p.placed, l.quantity from purchase p join line l on p.id = l.purchase order by p.placed, l.quantity offset 3 rows fetch first 5 rows with ties $$);
+explain (costs off) select p.id, l.pos from purchase p join line l on p.id = l.purchase order by p.buyer desc fetch first 30 rows with ties;
 -- a limit and no order: so many rows, whichever
 set joinscan.enabled = on;
 select count(*) from (select x.id from many_kinds x join label y on x.k = y.k limit 17) q;

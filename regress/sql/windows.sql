@@ -49,6 +49,16 @@ select * from over_join('x.id, ntile(7) over (order by x.id), ntile(1000) over (
 explain (costs off) select x.id, row_number() over (partition by s.name order by x.n desc nulls last, x.id), sum(x.n) over (partition by s.name), max(x.n) over (order by x.id)
   from walk x join stop s on x.k = s.k;
 explain (costs off) select * from (select x.id, rank() over (order by x.n) r from walk x join stop s on x.k = s.k) z where r < 5;
+-- keys and arguments that have no native form: columns that PostgreSQL computes below the windows
+create function fifth(i numeric) returns numeric language plpgsql immutable parallel safe as $$ begin return i / 5.0; end $$;
+select * from over_join('x.id, row_number() over (partition by date_trunc(''month'', x.d)::text order by fifth(x.id) desc)');
+select * from over_join('x.id, rank() over (partition by s.name order by fifth(x.n), x.id), sum(fifth(x.n)) over (partition by s.name order by x.id)');
+select * from over_join('x.id, lag(fifth(x.n), 2) over (order by fifth(x.id)), first_value(md5(x.t)) over (partition by fifth(x.k) order by x.id)');
+select * from over_join('x.id, count(fifth(x.n)) filter (where fifth(x.k) > 1) over (partition by x.g order by x.id)');
+select * from over_join('fifth(x.k), sum(x.n), rank() over (order by fifth(sum(x.n)) desc, fifth(x.k)), max(fifth(max(x.n))) over ()', 'group by fifth(x.k)');
+select agrees_in_order($$ select x.id, row_number() over (order by fifth(x.id) desc) r from walk x join stop s on x.k = s.k order by fifth(x.id - 7) limit 9 $$);
+select * from compare_outcome($$ select x.id, rank() over (order by fifth(1 / (x.id - 3))) from walk x join stop s on x.k = s.k $$);
+explain (costs off, verbose) select fifth(x.k), rank() over (order by fifth(sum(x.n))), sum(count(*)) over () from walk x join stop s on x.k = s.k group by fifth(x.k) order by fifth(x.k);
 -- what is PostgreSQL's: the plan has its WindowAgg above
 explain (costs off) select sum(x.n) over (order by x.id range between 3 preceding and current row) from walk x join stop s on x.k = s.k;
 -- errors

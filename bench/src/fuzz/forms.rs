@@ -202,6 +202,8 @@ pub const AGGREGATES: &[Form] = &[
     form("percentile_disc(0.3) within group (order by $0)", Date, &[Date]),
     form("percentile_disc(0.75) within group (order by $0 desc)", Int4, &[Int4]),
     form("mode() within group (order by $0)", Text, &[Text]),
+    form("var_samp($0)", Numeric, &[Numeric]),
+    form("stddev_pop($0)", Numeric, &[Int4]),
     form("rank(5) within group (order by $0)", Int8, &[Int4]),
     form("top($0)", Text, &[Text]),
     form("chain($0)", Int4, &[Int4]),
@@ -224,7 +226,8 @@ pub const QUARTER_AGGREGATES: &[Form] = &[
     form("round(regr_slope($0, $1)::numeric, 9)", Numeric, &[Float8, Float8]),
     form("regr_count($0, $1)", Int8, &[Float8, Float8]),
     form("round(regr_avgx($0, $1)::numeric, 9)", Numeric, &[Float8, Float8]),
-    form("percentile_cont(0.5) within group (order by $0)", Float8, &[Float8]),
+    // Without the sum the median of 0 and -0 would be whichever came first.
+    form("percentile_cont(0.5) within group (order by $0 + 0::float8)", Float8, &[Float8]),
 ];
 
 /// Of aggregates and keys. None of these raises.

@@ -274,7 +274,8 @@ impl Run {
         Ok(Some(Mismatch { lost, lines }))
     }
 
-    /// JoinScan's hash tables do not spill: where the estimate was too low, it gives up. Known, and counted by itself.
+    /// JoinScan's hash tables do not spill: where the estimate was too low and PostgreSQL's plan can take over no
+    /// more, since rows have been returned, it gives up. Known, and counted by itself.
     fn beyond_memory(&mut self, case: &Case, off: &Option<String>, on: &Option<String>) -> bool {
         let beyond = !self.strict && off.is_none() && on.as_deref() == Some("53200");
         if beyond {
