@@ -237,6 +237,12 @@ aggregate_cost(const PgjsTree *aggregate, PgjsCost input, int workers)
 }
 
 double
+pgjs_participants(int workers)
+{
+	return workers + (workers == 0 || parallel_leader_participation ? 1 : 0);
+}
+
+double
 pgjs_table_bytes(double rows, int width)
 {
 	return rows * (PGJS_HASH_GROWTH * width + PGJS_HASH_OVERHEAD);
@@ -245,14 +251,13 @@ pgjs_table_bytes(double rows, int width)
 double
 pgjs_group_bytes(const PgjsTree *aggregate, int workers)
 {
-	double		participants = workers + (workers == 0 || parallel_leader_participation ? 1 : 0);
 	/* The groups of PostgreSQL's aggregates are numbered by a table of their own. */
 	int			tables = aggregate->nforeign > 0 ? 2 : 1;
 	double		bytes = tables * pgjs_table_bytes(aggregate->most_groups, aggregate->width) +
 		aggregate->most_groups * list_length(aggregate->aggregates) * sizeof(int64) * 2 + aggregate->distinct_bytes;
 
 	/* The first phase gives its groups on when they become too many. */
-	return aggregate->probe_exchange == PGJS_EXCHANGE_HASH ? bytes / participants : bytes;
+	return aggregate->probe_exchange == PGJS_EXCHANGE_HASH ? bytes / pgjs_participants(workers) : bytes;
 }
 
 /* Each participant its rows, its first ones alone under a limit; then those of all in the leader. */
@@ -353,9 +358,9 @@ pgjs_cost_path(Path *path, const PgjsTree *tree, int workers)
 double
 pgjs_hash_bytes(const PgjsTree *join, int workers)
 {
-	double		bytes = join->build->rows * (PGJS_HASH_GROWTH * join->build->width + PGJS_HASH_OVERHEAD);
+	double		bytes = pgjs_table_bytes(join->build->rows, join->build->width);
 
 	if (workers > 0 && join->build_exchange == PGJS_EXCHANGE_HASH)
-		bytes /= workers + (parallel_leader_participation ? 1 : 0);
+		bytes /= pgjs_participants(workers);
 	return bytes;
 }

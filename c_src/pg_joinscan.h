@@ -666,6 +666,8 @@ extern void pgjs_cost_path(Path *path, const PgjsTree *tree, int workers);
 extern Cost pgjs_cost_exchange(double rows, int width);
 /* Are the tree's rows in the leader, whoever else there is? */
 extern bool pgjs_is_in_leader(const PgjsTree *tree);
+/* Who takes part in a plan with so many workers. */
+extern double pgjs_participants(int workers);
 /* Bytes that the groups of `aggregate`, and its distinct values, take in one participant. */
 extern double pgjs_group_bytes(const PgjsTree *aggregate, int workers);
 /* Bytes that a hash table of `rows` rows takes, `width` bytes each. */

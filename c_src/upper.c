@@ -416,7 +416,7 @@ window_tree(Stage *stage, const PgjsTree *input, int workers)
 		if (!pgjs_is_in_leader(node))
 		{
 			spread_by = node->keys;
-			participants = workers + (workers == 0 || parallel_leader_participation ? 1 : 0);
+			participants = pgjs_participants(workers);
 		}
 		node->rows = input->rows;
 		node->width = input->width + list_length(node->functions) * sizeof(int64);
@@ -500,7 +500,7 @@ sort_tree(Stage *stage, const PgjsTree *input, int workers)
 	PgjsTree   *node = palloc(sizeof(PgjsTree));
 	double		rows = input->rows;
 	double		kept_in_memory = rows;
-	double		participants = workers + (workers == 0 || parallel_leader_participation ? 1 : 0);
+	double		participants = pgjs_participants(workers);
 	double		row_bytes = 2.0 * input->width;
 	double		unused = 0.0;
 
