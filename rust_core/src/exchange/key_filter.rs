@@ -27,7 +27,9 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, RecordBatchStream};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, RecordBatchStream, apply_expression_roots,
+};
 use fastbloom::BloomFilter;
 use futures::{Stream, StreamExt};
 
@@ -59,7 +61,7 @@ impl KeyFilter {
         Self { bloom }
     }
 
-    fn to_bytes(&self) -> Vec<u8> {
+    pub fn to_bytes(&self) -> Vec<u8> {
         self.bloom.as_slice().iter().flat_map(|word| word.to_le_bytes()).collect()
     }
 
@@ -99,9 +101,9 @@ impl BuildKeys {
         }
     }
 
-    /// The filter's bytes, once all keys are known and if they are not too many.
-    pub fn take_filter(&mut self) -> Option<Vec<u8>> {
-        (self.complete && !self.too_many).then(|| KeyFilter::of(&std::mem::take(&mut self.hashes)).to_bytes())
+    /// The filter, once all keys are known and if they are not too many.
+    pub fn take_filter(&mut self) -> Option<KeyFilter> {
+        (self.complete && !self.too_many).then(|| KeyFilter::of(&std::mem::take(&mut self.hashes)))
     }
 }
 
@@ -226,12 +228,7 @@ impl ExecutionPlan for BuildKeysExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DataFusionResult<TreeNodeRecursion>,
     ) -> DataFusionResult<TreeNodeRecursion> {
-        for key in &self.keys {
-            if f(key)? == TreeNodeRecursion::Stop {
-                return Ok(TreeNodeRecursion::Stop);
-            }
-        }
-        Ok(TreeNodeRecursion::Continue)
+        apply_expression_roots(&self.keys, f)
     }
 
     fn with_new_children(
@@ -264,6 +261,8 @@ impl Stream for BuildKeysStream {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let batch = ready!(self.input.poll_next_unpin(cx));
         match &batch {
+            // More of them would change nothing.
+            Some(Ok(_)) if self.exchange.with_build_keys(self.stream, |keys| keys.too_many) => {}
             Some(Ok(batch)) => {
                 let hashes = hashes_of(&self.keys, batch)?;
                 self.exchange.with_build_keys(self.stream, |keys| keys.add(&hashes));

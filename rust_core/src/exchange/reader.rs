@@ -125,15 +125,14 @@ struct ReaderStream {
 impl ReaderStream {
     fn ask(&mut self) -> Result<(), Error> {
         let topology = self.exchange.session.topology;
-        let filter = self.exchange.with_build_keys(self.stream, BuildKeys::take_filter);
+        let mut filter = self.exchange.with_build_keys(self.stream, BuildKeys::take_filter);
+        let sent = filter.as_ref().map(KeyFilter::to_bytes).unwrap_or_default();
         for producer in self.producers.clone() {
             if producer == topology.participant {
-                let filter = filter.as_deref().map(KeyFilter::from_bytes).transpose()?;
-                self.exchange.trigger_stream(self.stream, producer, filter)?;
+                self.exchange.trigger_stream(self.stream, producer, filter.take())?;
             } else {
                 self.open.push(producer);
-                let filter = filter.as_deref().unwrap_or_default();
-                self.exchange.send_control(producer, &Frame::StartStream { stream: self.stream, filter });
+                self.exchange.send_control(producer, &Frame::StartStream { stream: self.stream, filter: &sent });
             }
         }
         self.state = State::Reading;

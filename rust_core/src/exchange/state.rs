@@ -74,15 +74,27 @@ struct StreamState {
     wishes: BTreeMap<u32, Wish>,
     /// This participant's build side of the join that reads it.
     build_keys: BuildKeys,
-    /// Consumers that said StopStream.
-    stopped: Vec<u32>,
     local: Option<(Option<LocalSender>, Option<LocalReceiver>)>,
 }
 
 enum Wish {
     All,
     WithKeys(KeyFilter),
+    /// It said StopStream.
     Nothing,
+}
+
+impl Wish {
+    /// The keys, which the scans are told once.
+    fn take_filter(&mut self) -> Option<KeyFilter> {
+        match std::mem::replace(self, Self::All) {
+            Self::WithKeys(filter) => Some(filter),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
 }
 
 impl Exchange {
@@ -214,11 +226,8 @@ impl Exchange {
         if let (Some(filter), Distribution::Hash(keys)) = (&source.runtime_filter, &source.distribution)
             && !wishes.values().any(|wish| matches!(wish, Wish::All))
         {
-            let wanted = std::mem::take(wishes).into_values().filter_map(|wish| match wish {
-                Wish::WithKeys(filter) => Some(filter),
-                Wish::All | Wish::Nothing => None,
-            });
-            filter.update(Arc::new(HasKeyExpr::new(keys.clone(), wanted.collect())))?;
+            let wanted = wishes.values_mut().filter_map(Wish::take_filter).collect();
+            filter.update(Arc::new(HasKeyExpr::new(keys.clone(), wanted)))?;
         }
         let local = self.local_of(state, stream, &source);
         let sender = local.and_then(|local| local.0.take());
@@ -259,9 +268,7 @@ impl Exchange {
     /// Consumer `consumer` has enough of `stream`: its share is dropped from now on.
     pub fn note_stop(self: &Arc<Self>, stream: u32, consumer: u32) -> Result<()> {
         let mut state = self.state();
-        let noted = state.streams.entry(stream).or_default();
-        noted.stopped.push(consumer);
-        noted.wishes.entry(consumer).or_insert(Wish::Nothing);
+        state.streams.entry(stream).or_default().wishes.insert(consumer, Wish::Nothing);
         // Others may have waited for what it says.
         self.start_stream(&mut state, stream)?;
         drop(state);
@@ -271,7 +278,8 @@ impl Exchange {
     }
 
     pub fn is_stopped(&self, stream: u32, consumer: u32) -> bool {
-        self.state().streams.get(&stream).is_some_and(|stream| stream.stopped.contains(&consumer))
+        let state = self.state();
+        state.streams.get(&stream).is_some_and(|stream| matches!(stream.wishes.get(&consumer), Some(Wish::Nothing)))
     }
 
     /// This participant has enough of `stream`: tells its producers.
