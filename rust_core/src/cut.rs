@@ -20,6 +20,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties, RecordBatchStream,
+    apply_expression_roots,
 };
 use futures::{Stream, StreamExt};
 
@@ -82,11 +83,7 @@ impl ExecutionPlan for CutExec {
         &self,
         visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        let mut told = TreeNodeRecursion::Continue;
-        for expr in &self.keys {
-            told = told.visit_sibling(|| visit(expr))?;
-        }
-        Ok(told)
+        apply_expression_roots(&self.keys, visit)
     }
 
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {

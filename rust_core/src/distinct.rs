@@ -23,6 +23,7 @@ use datafusion::physical_plan::aggregates::order::GroupOrdering;
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties, RecordBatchStream,
+    apply_expression_roots,
 };
 use futures::{Stream, StreamExt};
 
@@ -82,11 +83,8 @@ impl ExecutionPlan for FirstOccurrenceExec {
         &self,
         visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        let mut told = TreeNodeRecursion::Continue;
-        for expr in self.occurrences.iter().flat_map(|occurrence| occurrence.keys.iter().chain(&occurrence.filter)) {
-            told = told.visit_sibling(|| visit(expr))?;
-        }
-        Ok(told)
+        let exprs = self.occurrences.iter().flat_map(|occurrence| occurrence.keys.iter().chain(&occurrence.filter));
+        apply_expression_roots(exprs, visit)
     }
 
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {

@@ -23,6 +23,7 @@ use datafusion::physical_plan::aggregates::order::GroupOrdering;
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties, RecordBatchStream,
+    apply_expression_roots,
 };
 use futures::{Stream, StreamExt};
 
@@ -74,11 +75,7 @@ impl ExecutionPlan for GroupNumberExec {
         &self,
         visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        let mut told = TreeNodeRecursion::Continue;
-        for key in &self.keys {
-            told = told.visit_sibling(|| visit(key))?;
-        }
-        Ok(told)
+        apply_expression_roots(&self.keys, visit)
     }
 
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {

@@ -22,11 +22,11 @@ use std::task::{Context, Poll, ready};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result as DataFusionResult};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::TaskContext;
-use datafusion::physical_expr::expressions::{Column, DynamicFilterPhysicalExpr};
+use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::coop::cooperative;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
@@ -36,7 +36,7 @@ use datafusion::physical_plan::filter_pushdown::{
 use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, RecordBatchStream,
-    SendableRecordBatchStream,
+    SendableRecordBatchStream, apply_expression_roots,
 };
 use futures::Stream;
 
@@ -44,7 +44,7 @@ use crate::error::{Error, Result, sqlstate};
 use crate::host::{Claim, Host, Page, TypeLayout};
 use crate::scan::columns::arrow_type;
 use crate::scan::decoder::PageDecoder;
-use crate::scan::sieve::ScanFilter;
+use crate::scan::sieve::{ScanFilter, moved};
 use crate::session::SessionContext;
 
 /// One column that a scan reads.
@@ -146,14 +146,7 @@ impl HeapScanExec {
                 return Ok(None);
             }
         }
-        let moved = Arc::clone(filter).transform_up(|node| match node.downcast_ref::<Column>() {
-            Some(column) => match self.scan.output.get(column.index()) {
-                Some(&at) => Ok(Transformed::yes(Arc::new(Column::new(column.name(), at)) as _)),
-                None => Err(Error::internal("a runtime filter is not on the scan's rows").into()),
-            },
-            None => Ok(Transformed::no(node)),
-        })?;
-        Ok(Some(moved.data))
+        moved(filter, |column| self.scan.output.get(column).copied()).map(Some)
     }
 }
 
@@ -198,10 +191,7 @@ impl ExecutionPlan for HeapScanExec {
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DataFusionResult<TreeNodeRecursion>,
     ) -> DataFusionResult<TreeNodeRecursion> {
         let Scan { filters, runtime_filters, .. } = &self.scan;
-        for predicate in filters.iter().map(|filter| &filter.predicate).chain(runtime_filters) {
-            f(predicate)?.visit_sibling(|| Ok(TreeNodeRecursion::Continue))?;
-        }
-        Ok(TreeNodeRecursion::Continue)
+        apply_expression_roots(filters.iter().map(|filter| &filter.predicate).chain(runtime_filters), f)
     }
 
     fn handle_child_pushdown_result(

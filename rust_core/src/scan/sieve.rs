@@ -177,16 +177,10 @@ impl Stage {
         column: &dyn Fn(usize) -> Result<(usize, ColumnBuilder)>,
     ) -> Result<Self> {
         let fields: Vec<Field> = used.iter().map(|&at| schema.field(at).clone()).collect();
-        let predicate = predicate.transform_up(|node| match node.downcast_ref::<Column>() {
-            Some(mentioned) => {
-                let at = used.binary_search(&mentioned.index()).unwrap_or(0);
-                Ok(Transformed::yes(Arc::new(Column::new(mentioned.name(), at)) as _))
-            }
-            None => Ok(Transformed::no(node)),
-        })?;
+        let predicate = moved(&predicate, |column| used.binary_search(&column).ok())?;
         let columns = used.iter().map(|&at| column(at)).collect::<Result<_>>()?;
         let schema = Arc::new(Schema::new(fields));
-        Ok(Self { predicate: predicate.data, schema, columns, optional, tally: Tally::default() })
+        Ok(Self { predicate, schema, columns, optional, tally: Tally::default() })
     }
 
     fn is_idle(&self) -> Result<bool> {
@@ -249,6 +243,21 @@ fn says_nothing(predicate: &Arc<dyn PhysicalExpr>) -> Result<bool> {
     let Some(runtime) = predicate.downcast_ref::<DynamicFilterPhysicalExpr>() else { return Ok(false) };
     let current = runtime.current()?;
     Ok(current.downcast_ref::<Literal>().is_some_and(|literal| *literal.value() == ScalarValue::Boolean(Some(true))))
+}
+
+/// An expression over other columns: each is where `place` says.
+pub(super) fn moved(
+    expr: &Arc<dyn PhysicalExpr>,
+    place: impl Fn(usize) -> Option<usize>,
+) -> Result<Arc<dyn PhysicalExpr>> {
+    let moved = Arc::clone(expr).transform_up(|node| match node.downcast_ref::<Column>() {
+        Some(column) => match place(column.index()) {
+            Some(at) => Ok(Transformed::yes(Arc::new(Column::new(column.name(), at)) as _)),
+            None => Err(Error::internal(format!("column {} of a condition is not there", column.index())).into()),
+        },
+        None => Ok(Transformed::no(node)),
+    })?;
+    Ok(moved.data)
 }
 
 /// The columns that are mentioned, ascending.

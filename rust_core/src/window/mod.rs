@@ -22,7 +22,9 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::AggregateUDF;
 use datafusion::physical_expr::aggregate::{AggregateExprBuilder, AggregateFunctionExpr};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties, apply_expression_roots,
+};
 
 pub use frames::{Bound, Frame};
 
@@ -134,11 +136,7 @@ impl ExecutionPlan for WindowExec {
     ) -> Result<TreeNodeRecursion> {
         let Window { partition, order, functions } = &self.window;
         let of_functions = functions.iter().flat_map(|function| function.args.iter().chain(&function.filter));
-        let mut told = TreeNodeRecursion::Continue;
-        for expr in partition.iter().chain(order).chain(of_functions) {
-            told = told.visit_sibling(|| visit(expr))?;
-        }
-        Ok(told)
+        apply_expression_roots(partition.iter().chain(order).chain(of_functions), visit)
     }
 
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
