@@ -13,6 +13,8 @@
  *									GroupAggregate <- Sort (number) <- Named Tuplestore Scan
  *								one group of all rows:
  *									Aggregate <- Named Tuplestore Scan
+ *								and that only of min and max (extreme.c):
+ *									the same, with one row of each batch in the store
  *
  * So transition functions, what they may ask of their caller (AggCheckCallContext,
  * AggGetAggref), strictness, order and errors are nodeAgg.c's, and each of these
@@ -50,6 +52,8 @@ struct PgjsAccumulator
 	Tuplestorestate *store;
 	Datum	   *values;			/* of one row */
 	bool	   *nulls;
+	PgjsExtreme *extremes;		/* one for each aggregate; NULL: not all of them are such, or there are groups */
+	MemoryContext batch_cxt;	/* what they allocate for a batch */
 	int64		ngroups;		/* the highest number and one */
 	int64		next;			/* the group that is due */
 	PlanState  *plan;			/* NULL: not all rows are there yet */
@@ -109,6 +113,24 @@ make_store(PgjsAccumulator *accumulator, List *aggregates, const PgjsExpressions
 	accumulator->store = tuplestore_begin_heap(false, false, work_mem);
 }
 
+static void
+find_extremes(PgjsAccumulator *accumulator)
+{
+	ListCell   *lc;
+
+	if (accumulator->grouped)
+		return;
+	foreach(lc, accumulator->aggregates)
+	{
+		if (!pgjs_is_extreme(lfirst_node(Aggref, lc)))
+			return;
+	}
+	accumulator->batch_cxt = AllocSetContextCreate(accumulator->cxt, "pg_joinscan extremes", ALLOCSET_DEFAULT_SIZES);
+	accumulator->extremes = palloc(list_length(accumulator->aggregates) * sizeof(PgjsExtreme));
+	foreach(lc, accumulator->aggregates)
+		pgjs_extreme_init(&accumulator->extremes[foreach_current_index(lc)], lfirst_node(Aggref, lc));
+}
+
 PgjsAccumulator *
 pgjs_accumulator_create(List *aggregates, const PgjsExpressions *expressions, bool grouped)
 {
@@ -134,8 +156,36 @@ pgjs_accumulator_create(List *aggregates, const PgjsExpressions *expressions, bo
 		accumulator->ordered |= aggregate->aggorder != NIL || aggregate->aggdistinct != NIL ||
 			AGGKIND_IS_ORDERED_SET(aggregate->aggkind);
 	}
+	find_extremes(accumulator);
 	MemoryContextSwitchTo(old);
 	return accumulator;
+}
+
+/* For each aggregate a row of its own, with the one value that counts. */
+static void
+put_extremes(PgjsAccumulator *accumulator, const PgjsCall *call, const int *places)
+{
+	MemoryContext old = MemoryContextSwitchTo(accumulator->batch_cxt);
+
+	for (int i = 0; i < list_length(accumulator->aggregates); i++)
+	{
+		PgjsExtreme *extreme = &accumulator->extremes[i];
+		int			at = extreme->column - 1;
+
+		for (uint32 column = 0; column < call->ncolumns; column++)
+		{
+			if (places[column] != extreme->column ||
+				!pgjs_extreme_of(extreme, call->values[column], call->nulls[column], call->nrows,
+								 &accumulator->values[at]))
+				continue;
+			accumulator->nulls[at] = false;
+			tuplestore_putvalues(accumulator->store, accumulator->desc, accumulator->values, accumulator->nulls);
+			accumulator->nulls[at] = true;
+			break;
+		}
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(accumulator->batch_cxt);
 }
 
 void
@@ -154,6 +204,12 @@ pgjs_accumulate(PgjsAccumulator *accumulator, const PgjsCall *call)
 			places[i] = accumulator->places[call->columns[i]];
 		else
 			elog(ERROR, "column %u does not exist", call->columns[i]);
+	}
+	if (accumulator->extremes != NULL)
+	{
+		put_extremes(accumulator, call, places);
+		pfree(places);
+		return;
 	}
 	old = MemoryContextSwitchTo(accumulator->cxt);
 	for (uint32 row = 0; row < call->nrows; row++)

@@ -117,13 +117,28 @@ passing(const PgjsTree *join, int workers)
 	return Min(join->rows / Max(join->probe->rows, 1.0), 1.0);
 }
 
+/* Of the rows of a join's side (0: build, 1: probe), the share that the busiest participant handles. */
+static double
+busiest_share(const PgjsTree *join, int side, int workers)
+{
+	uint32		exchange = side == 0 ? join->build_exchange : join->probe_exchange;
+	double		share = 1.0 / worth(workers);
+
+	if (workers > 0 && exchange == PGJS_EXCHANGE_BROADCAST)
+		return 1.0;
+	if (workers > 0 && exchange == PGJS_EXCHANGE_HASH)
+		return share + (1.0 - share) * (join->skew.copied[side] + join->skew.largest[side]);
+	return share;
+}
+
 PgjsCost
 pgjs_cost_join(const PgjsTree *join, PgjsCost build, PgjsCost probe, int workers)
 {
 	double		share = 1.0 / worth(workers);
 	double		build_rows = join->build->rows;
 	double		probe_rows = join->probe->rows;
-	double		build_share = share;	/* of the build rows that one participant handles */
+	double		build_share = busiest_share(join, 0, workers);
+	double		probe_share = busiest_share(join, 1, workers);
 	PgjsCost	cost;
 
 	cost.startup = build.startup + build.run + probe.startup;
@@ -132,19 +147,19 @@ pgjs_cost_join(const PgjsTree *join, PgjsCost build, PgjsCost probe, int workers
 	if (workers > 0 && join->probe_exchange != PGJS_EXCHANGE_NONE)
 		cost.decoding = 0.0;
 
-	if (workers > 0 && join->build_exchange == PGJS_EXCHANGE_BROADCAST)
-		build_share = 1.0;
 	if (workers > 0 && join->build_exchange != PGJS_EXCHANGE_NONE)
-		cost.startup += pgjs_cost_exchange(build_rows * build_share, join->build->width);
+		cost.startup += pgjs_cost_exchange(build_rows * (build_share - share * join->skew.kept[0]), join->build->width);
 	if (workers > 0 && join->probe_exchange != PGJS_EXCHANGE_NONE)
-		cost.run += pgjs_cost_exchange(probe_rows * share, join->probe->width);
+		cost.run += pgjs_cost_exchange(probe_rows * (probe_share - share * join->skew.kept[1]), join->probe->width);
 
 	cost.startup += build_rows * build_share *
 		(PGJS_BUILD_ROW * cpu_operator_cost + PGJS_BUILD_BYTE * join->build->width);
 	if (join->keys == NIL)
 		cost.run += build_rows * probe_rows * share * PGJS_NESTED_PAIR * cpu_operator_cost;
 	else
-		cost.run += probe_rows * share * PGJS_PROBE_ROW * cpu_operator_cost;
+		cost.run += probe_rows * probe_share * PGJS_PROBE_ROW * cpu_operator_cost;
+	/* The rows of a common key come out where they meet. */
+	share += (1.0 - share) * Max(join->skew.largest[0], join->skew.largest[1]);
 	cost.run += share * (join->rows * PGJS_OUTPUT_ROW * cpu_tuple_cost + join->row_cost);
 	return cost;
 }
@@ -189,13 +204,29 @@ wants_rows(const PgjsTree *aggregate)
 	return false;
 }
 
+/* Are all of PostgreSQL's aggregates min or max of all rows? One row of each batch goes to the store then. */
+static bool
+has_extremes_alone(const PgjsTree *aggregate)
+{
+	ListCell   *lc;
+
+	if (aggregate->keys != NIL)
+		return false;
+	for_each_from(lc, aggregate->aggregates, list_length(aggregate->aggregates) - aggregate->nforeign)
+	{
+		if (!pgjs_is_extreme(lfirst_node(Aggref, lc)))
+			return false;
+	}
+	return true;
+}
+
 /* What PostgreSQL's aggregates add to a row; sorting for them is in PostgreSQL's costs neither. */
 static Cost
 foreign_cost(const PgjsTree *aggregate)
 {
 	if (aggregate->nforeign == 0)
 		return 0.0;
-	return (PGJS_CALL_ROW + PGJS_STORE_ROW) * cpu_tuple_cost +
+	return (PGJS_CALL_ROW + (has_extremes_alone(aggregate) ? 0.0 : PGJS_STORE_ROW)) * cpu_tuple_cost +
 		aggregate->nforeign * (1.0 - PGJS_TRANSITION) * cpu_operator_cost;
 }
 
@@ -260,38 +291,53 @@ pgjs_group_bytes(const PgjsTree *aggregate, int workers)
 	return aggregate->probe_exchange == PGJS_EXCHANGE_HASH ? bytes / pgjs_participants(workers) : bytes;
 }
 
-/* Each participant its rows, its first ones alone under a limit; then those of all in the leader. */
+/* Rows of all participants, each of which has sorted its own, into one order in the leader. */
+static Cost
+merge_cost(double rows, int width, int workers)
+{
+	Cost		comparisons = PGJS_COMPARISON * cpu_operator_cost * log2(pgjs_participants(workers) + 1.0);
+
+	return pgjs_cost_exchange(rows, width) + rows * (comparisons + PGJS_OUTPUT_ROW * cpu_tuple_cost);
+}
+
+/* Each participant its rows, its first ones alone under a limit; the leader merges them. */
 static PgjsCost
 sort_cost(const PgjsTree *sort, PgjsCost input, int workers)
 {
 	int			sharing = sort->probe_exchange == PGJS_EXCHANGE_NONE ? 0 : workers;
 	double		rows = Max(sort->probe->rows / worth(sharing), 1.0);
 	double		kept = sort->limit > 0 || sort->cut_keys > 0 ? Min(rows, sort->rows) : rows;
-	double		compared = sort->cut_keys > 0 ? rows : kept;	/* each row with so many; a heap holds the first ones */
+	/* Each row with so many; of a limit's rows a heap holds the first ones. */
+	double		compared = sort->limit > 0 ? kept : rows;
 	Cost		per_row = PGJS_COMPARISON * cpu_operator_cost;
 	PgjsCost	cost;
 
 	cost.startup = input.startup + input.run + sort->row_cost / worth(sharing) + rows * per_row * log2(compared + 2.0);
-	cost.run = sort->rows * PGJS_OUTPUT_ROW * cpu_tuple_cost;
+	cost.run = kept * PGJS_OUTPUT_ROW * cpu_tuple_cost;
+	/* A limit holds for the merge too; of each value that shares have in common it sees one a share. */
 	if (sort->probe_exchange != PGJS_EXCHANGE_NONE)
-		cost.startup += pgjs_cost_exchange(kept, sort->width) + kept * worth(sharing) * per_row * log2(kept + 2.0);
+		cost.run += merge_cost(sort->limit > 0 ? sort->rows : kept * worth(sharing), sort->width, workers);
 	return cost;
 }
 
-/* All rows of a partition in one participant, sorted; then the functions. */
+/* All rows of a partition in one participant, sorted there or before a gather; then the functions. */
 static PgjsCost
 window_cost(const PgjsTree *window, PgjsCost input, int workers)
 {
 	int			sharing = pgjs_is_in_leader(window) ? 0 : workers;
-	double		before = window->probe->rows / worth(pgjs_is_in_leader(window->probe) ? 0 : workers);
+	int			below = pgjs_is_in_leader(window->probe) ? 0 : workers;
+	double		before = window->probe->rows / worth(below);
 	double		rows = Max(window->probe->rows / worth(sharing), 1.0);
+	double		sorted = window->probe_exchange == PGJS_EXCHANGE_GATHER ? before : rows;	/* by each */
 	Cost		functions = list_length(window->functions) * (PGJS_TRANSITION + 1.0) * cpu_operator_cost;
 	PgjsCost	cost = {input.startup + input.run};
 
-	if (window->probe_exchange != PGJS_EXCHANGE_NONE)
+	if (window->probe_exchange == PGJS_EXCHANGE_GATHER)
+		cost.startup += merge_cost(rows, window->probe->width, below);
+	else if (window->probe_exchange != PGJS_EXCHANGE_NONE)
 		cost.startup += pgjs_cost_exchange(before, window->probe->width);
 	if (window->keys != NIL || window->conditions != NIL)
-		cost.startup += rows * PGJS_COMPARISON * cpu_operator_cost * log2(rows + 2.0);
+		cost.startup += sorted * PGJS_COMPARISON * cpu_operator_cost * log2(sorted + 2.0);
 	cost.startup += window->row_cost / worth(sharing);
 	cost.run = rows * (functions + PGJS_OUTPUT_ROW * cpu_tuple_cost);
 	return cost;
@@ -337,6 +383,8 @@ pgjs_cost_tree(const PgjsTree *tree, int workers)
 
 		return cost;
 	}
+	if (tree->is_costed && tree->costed_workers == workers)
+		return tree->cost;
 	return pgjs_cost_join(tree, pgjs_cost_tree(tree->build, workers), pgjs_cost_tree(tree->probe, workers), workers);
 }
 
@@ -361,6 +409,10 @@ pgjs_hash_bytes(const PgjsTree *join, int workers)
 	double		bytes = pgjs_table_bytes(join->build->rows, join->build->width);
 
 	if (workers > 0 && join->build_exchange == PGJS_EXCHANGE_HASH)
-		bytes /= pgjs_participants(workers);
+	{
+		double		share = 1.0 / pgjs_participants(workers);
+
+		bytes *= share + (1.0 - share) * (join->skew.copied[0] + join->skew.largest[0]);
+	}
 	return bytes;
 }

@@ -249,7 +249,10 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 							  &state->nfunctions);
 	state->workers = intVal(list_nth(cscan->custom_private, PGJS_PRIVATE_WORKERS));
 	state->eflags = eflags;
-	state->places = list_nth(cscan->custom_private, PGJS_PRIVATE_FALLBACK);
+	if (IsA(list_nth(cscan->custom_private, PGJS_PRIVATE_FALLBACK), String))
+		state->no_fallback = strVal(list_nth(cscan->custom_private, PGJS_PRIVATE_FALLBACK));
+	else
+		state->places = list_nth(cscan->custom_private, PGJS_PRIVATE_FALLBACK);
 	state->noutput = intVal(list_nth(cscan->custom_private, PGJS_PRIVATE_NOUTPUT));
 	state->hash_memory = (Size) intVal(list_nth(cscan->custom_private, PGJS_PRIVATE_HASH_MEMORY)) * 1024;
 	open_tables(state, cscan, estate, eflags);
@@ -454,6 +457,7 @@ count_run(PgjsScanState *state)
 		totals->operators[i].rows += run->operators[i].rows;
 		totals->operators[i].elapsed_ns += run->operators[i].elapsed_ns;
 		totals->operators[i].memory = Max(totals->operators[i].memory, run->operators[i].memory);
+		totals->operators[i].without_partner += run->operators[i].without_partner;
 	}
 	for (uint32 i = 0; i < run->nparticipants * run->nstreams; i++)
 	{
@@ -488,10 +492,11 @@ drop_run(PgjsScanState *state)
 		pgjs_run_free(run);
 }
 
-static bool
-can_fall_back(const PgjsScanState *state)
+/* Why PostgreSQL's plan cannot take over now, or NULL. */
+static const char *
+fallback_refusal(const PgjsScanState *state)
 {
-	return state->places != NIL && !state->returned;
+	return state->no_fallback == NULL && state->returned ? "rows have been returned" : state->no_fallback;
 }
 
 /* Makes the next row of the batch due, or returns false when there is none; or the fallback has begun, which has it. */
@@ -514,7 +519,7 @@ next_row(PgjsScanState *state)
 
 		state->next = 0;
 		state->batch.nrows = 0;
-		if (!pgjs_run_next(state->run, &state->batch, can_fall_back(state) ? &exhausted : NULL))
+		if (!pgjs_run_next(state->run, &state->batch, fallback_refusal(state), &exhausted))
 		{
 			if (exhausted)
 			{

@@ -1,8 +1,9 @@
 /*
  * error.c
  *		Where PostgreSQL's errors and Rust's meet: the PG_TRY around every
- *		callback, and the way back from a Rust error to ereport. The only other
- *		PG_TRY is verify.c's, which is around whole queries, above any Rust.
+ *		callback, and the way back from a Rust error to ereport. The others
+ *		are around whole queries (verify.c) and plannings (planner.c), above any
+ *		Rust.
  *
  * Callers: host.c runs every callback in the guard; parallel.c, worker.c and
  * the planner raise.

@@ -163,6 +163,22 @@ is_in_subtree(const Printer *printer, uint32 wanted, uint32 place)
 	}
 }
 
+/* The input of a join whose rows operator `at` distributes. */
+static uint32
+side_below(const Printer *printer, uint32 at)
+{
+	const PgjsNode *operator = &printer->nodes[at];
+	const PgjsTreeNode *join = &printer->state->tree[operator->tree_node];
+
+	/* Its first input stems from the side's root, or from what stands above that. */
+	for (uint32 i = at + 1; i < printer->count && printer->nodes[i].depth > operator->depth; i++)
+	{
+		if (printer->nodes[i].tree_node >= 0 && printer->nodes[i].clauses != PGJS_CLAUSES_KEYS)
+			return is_in_subtree(printer, printer->nodes[i].tree_node, join->probe) ? join->probe : join->build;
+	}
+	return join->build;
+}
+
 /*
  * What operator `at` distributes rows by: of each key, the side that its input
  * holds. Should it be unclear which that is, the whole key.
@@ -172,18 +188,9 @@ show_hash_keys(Printer *printer, uint32 at)
 {
 	const PgjsNode *operator = &printer->nodes[at];
 	const PgjsTreeNode *join = &printer->state->tree[operator->tree_node];
-	uint32		side = join->build;
+	uint32		side = side_below(printer, at);
 	List	   *texts = NIL;
 
-	/* Its first input stems from the side's root, or from what stands above that. */
-	for (uint32 i = at + 1; i < printer->count && printer->nodes[i].depth > operator->depth; i++)
-	{
-		if (printer->nodes[i].tree_node >= 0 && printer->nodes[i].clauses != PGJS_CLAUSES_KEYS)
-		{
-			side = is_in_subtree(printer, printer->nodes[i].tree_node, join->probe) ? join->probe : join->build;
-			break;
-		}
-	}
 	for (uint32 i = join->first_key; i < join->first_key + join->nkeys; i++)
 	{
 		Node	   *key = list_nth(printer->exprs, i);
@@ -305,6 +312,21 @@ show_functions(Printer *printer, const PgjsTreeNode *window)
 		ExplainPropertyList("Window Functions", texts, printer->es);
 }
 
+/* Which rows do not go where the hash of their keys says. */
+static void
+show_common_keys(Printer *printer, uint32 at)
+{
+	const PgjsTreeNode *join = &printer->state->tree[printer->nodes[at].tree_node];
+	bool		stays;
+
+	if (join->kind != PGJS_TREE_JOIN || join->stays == PGJS_STAYS_NONE || !printer->es->verbose)
+		return;
+	/* Rows with a NULL stay on both sides. */
+	stays = join->ncommon == 0 || (join->stays == PGJS_STAYS_BUILD) == (side_below(printer, at) == join->build);
+	ExplainPropertyText(stays ? "Common Keys Kept" : "Common Keys Copied",
+						join->ncommon == 0 ? "NULL" : psprintf("%u", join->ncommon), printer->es);
+}
+
 static void
 show_clauses(Printer *printer, uint32 at)
 {
@@ -331,6 +353,7 @@ show_clauses(Printer *printer, uint32 at)
 			break;
 		case PGJS_CLAUSES_KEYS:
 			show_hash_keys(printer, at);
+			show_common_keys(printer, at);
 			break;
 		case PGJS_CLAUSES_GROUPS:
 			show_groups(printer, operator, node);
@@ -511,6 +534,17 @@ show_memory(Printer *printer, uint32 at)
 		ExplainPropertyUInteger("Peak Memory", "kB", (most + 1023) / 1024, printer->es);
 }
 
+static void
+show_runtime_filter(Printer *printer, uint32 at)
+{
+	uint64		dropped = 0;
+
+	for (uint32 p = 0; p < printer->state->totals.nparticipants; p++)
+		dropped += metric(printer, p, at)->without_partner;
+	if (dropped > 0)
+		ExplainPropertyUInteger("Rows Removed by Runtime Filter", NULL, dropped, printer->es);
+}
+
 /* What passed a stream: at the first operator that names it. */
 static void
 show_stream(Printer *printer, int32 stream)
@@ -603,6 +637,7 @@ show_operator(Printer *printer, uint32 at, const char *label)
 	{
 		show_stream(printer, operator->stream);
 		show_memory(printer, at);
+		show_runtime_filter(printer, at);
 		if (es->verbose)
 			show_participants(printer, at);
 	}

@@ -341,8 +341,8 @@ can_repeat(PlannerInfo *root, const RelOptInfo *rel)
 	}
 }
 
-bool
-pgjs_may_fall_back(PlannerInfo *root, const RelOptInfo *scanned, const PgjsTree *tree)
+const char *
+pgjs_fallback_refusal(PlannerInfo *root, const RelOptInfo *scanned, const PgjsTree *tree)
 {
 	bool		subplans = false;
 	int			relid = -1;
@@ -355,20 +355,20 @@ pgjs_may_fall_back(PlannerInfo *root, const RelOptInfo *scanned, const PgjsTree 
 			continue;
 		/* Both plans would evaluate them. */
 		if (contain_volatile_functions((Node *) asked))
-			return false;
+			return "functions are volatile";
 		subplans |= contain_subplans((Node *) asked);
 		/* Of the two ways of a subquery setrefs drops the one that no other plan node has chosen. */
 		if (node->kind == PGJS_TREE_FILTER && root->hasAlternativeSubPlans)
-			return false;
+			return "a subquery can be evaluated in two ways";
 	}
 	if ((subplans || pgjs_leaf_relids(tree) != NIL) && pgjs_level_is_volatile(root))
-		return false;
+		return "functions are volatile";
 	while ((relid = bms_next_member(scanned->relids, relid)) >= 0)
 	{
 		if (!can_repeat(root, find_base_rel(root, relid)))
-			return false;
+			return "the plan of a subquery cannot be run twice";
 	}
-	return true;
+	return NULL;
 }
 
 void

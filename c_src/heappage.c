@@ -68,16 +68,17 @@ pin_block(Relation rel, BlockNumber block, Buffer before, BufferAccessStrategy s
 }
 
 /*
- * Leaves the page pinned as heap->rs_cbuf, and drops the pin that is there.
+ * Leaves the page pinned as heap->rs_cbuf, where no pin may be; `before` is the
+ * buffer of the block before it, if one was read.
+ *
  * Visible tuples stay good after the content lock is gone, as long as the pin
  * is held: nobody prunes or moves them under a pin.
  */
 void
-pgjs_heappage_read(HeapScanDesc heap, BlockNumber block)
+pgjs_heappage_read(HeapScanDesc heap, BlockNumber block, Buffer before)
 {
 	Relation	rel = heap->rs_base.rs_rd;
 	Snapshot	snapshot = heap->rs_base.rs_snapshot;
-	Buffer		before = heap->rs_cbuf;
 	Buffer		buffer;
 	Page		page;
 	OffsetNumber lines;
@@ -85,9 +86,7 @@ pgjs_heappage_read(HeapScanDesc heap, BlockNumber block)
 	bool		conflicts;
 	int			ntuples = 0;
 
-	heap->rs_cbuf = InvalidBuffer;
-	if (BufferIsValid(before))
-		ReleaseBuffer(before);
+	Assert(!BufferIsValid(heap->rs_cbuf));
 	CHECK_FOR_INTERRUPTS();
 
 	buffer = pin_block(rel, block, before, heap->rs_strategy);

@@ -1,7 +1,7 @@
 /*
  * heapscan.c
- *		Table scans for Rust: one page at a time, pinned, with the line pointers
- *		of the tuples that the snapshot sees.
+ *		Table scans for Rust: pages, pinned, with the line pointers of the tuples
+ *		that the snapshot sees.
  *
  * parallel.c and worker.c begin and end the scans; host.c runs everything else
  * in the guard.
@@ -13,9 +13,9 @@
  * A scan of a partitioned or inherited table has a part for each table that is
  * read for it, else one part: the table itself.
  *
- * Invariants: a scan holds at most one pin, that of the last page; a claimed
- * range never crosses a multiple of CLAIM_BLOCKS, the unit that scan work is
- * cut into.
+ * Invariants: a scan holds the pins of as many pages as pin_limit() allows, all
+ * of one part; a claimed range never crosses a multiple of CLAIM_BLOCKS, the
+ * unit that scan work is cut into.
  */
 #include "postgres.h"
 
@@ -24,8 +24,10 @@
 #include "access/heapam.h"
 #include "access/tableam.h"
 #include "access/tupdesc_details.h"
+#include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
+#include "storage/proc.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
 
@@ -37,6 +39,8 @@
 
 #define CLAIM_BLOCKS		128
 #define MIN_CLAIM_BLOCKS	16
+
+#define MAX_PINS			32	/* more would not fit a core's own cache */
 
 typedef struct HeapPart
 {
@@ -54,6 +58,9 @@ struct PgjsHeapScan
 	uint32		h_part;			/* that is claimed from; h_nparts when all are used up */
 	uint64		h_later;		/* blocks of the parts after it */
 	bool		h_claimed;		/* h_later is known */
+	Buffer		h_pinned[MAX_PINS - 1]; /* besides that of the last page, which is heapam's rs_cbuf */
+	uint32		h_npinned;
+	uint32		h_nscans;		/* of this participant */
 	uint32		h_nparts;
 	HeapPart	h_parts[FLEXIBLE_ARRAY_MEMBER];
 };
@@ -94,11 +101,12 @@ describe_attributes(HeapPart *part, TupleDesc desc)
 }
 
 PgjsHeapScan *
-pgjs_heapscan_create(PgjsSharedScan *shared, uint32 nparts, uint32 participants)
+pgjs_heapscan_create(PgjsSharedScan *shared, uint32 nparts, uint32 participants, uint32 nscans)
 {
 	PgjsHeapScan *scan = palloc0(offsetof(PgjsHeapScan, h_parts) + sizeof(HeapPart) * nparts);
 
 	scan->h_participants = participants;
+	scan->h_nscans = nscans;
 	scan->h_nparts = nparts;
 	for (uint32 i = 0; i < nparts; i++)
 		scan->h_parts[i].h_shared = &shared[i];
@@ -138,6 +146,20 @@ pgjs_heapscan_begin(PgjsHeapScan *scan, uint32 number, Relation rel, Relation ta
 	return part->h_scan->rs_nblocks;
 }
 
+/*
+ * A fair share of the buffers for each scan of each process, as PostgreSQL 16's
+ * LimitAdditionalPins has it; of a session's own buffers, a quarter for all.
+ */
+static uint32
+pin_limit(const PgjsHeapScan *scan, Relation rel)
+{
+	int			share = RelationUsesLocalBuffers(rel) ? num_temp_buffers / 4 :
+		NBuffers / (MaxBackends + NUM_AUXILIARY_PROCS);
+	int			limit = share / (int) scan->h_nscans;
+
+	return Max(1, Min(limit, MAX_PINS));
+}
+
 PgjsIo
 pgjs_heapscan_open(PgjsHeapScan *scan, uint32_t number, PgjsRelation *relation)
 {
@@ -150,6 +172,7 @@ pgjs_heapscan_open(PgjsHeapScan *scan, uint32_t number, PgjsRelation *relation)
 	relation->attnos = part->h_map == NULL ? NULL : part->h_map->attnums;
 	relation->nattnos = part->h_map == NULL ? 0 : part->h_map->maplen;
 	relation->name = part->h_name;
+	relation->pins = pin_limit(scan, part->h_scan->rs_base.rs_rd);
 	return PGJS_IO_OK;
 }
 
@@ -224,11 +247,19 @@ pgjs_heapscan_claim(PgjsHeapScan *scan, PgjsClaim *claim)
 	return PGJS_IO_OK;
 }
 
-PgjsIo
-pgjs_heapscan_page(PgjsHeapScan *scan, uint32_t block, PgjsPage *page)
+/* heapam's scan of the part that is claimed from; NULL when there is none, or it is not to be read. */
+static HeapScanDesc
+current_scan(const PgjsHeapScan *scan)
 {
-	HeapScanDesc heap = scan->h_part < scan->h_nparts ? scan->h_parts[scan->h_part].h_scan : NULL;
+	return scan->h_part < scan->h_nparts ? scan->h_parts[scan->h_part].h_scan : NULL;
+}
+
+PgjsIo
+pgjs_heapscan_page(PgjsHeapScan *scan, uint32_t block, bool keep, PgjsPage *page)
+{
+	HeapScanDesc heap = current_scan(scan);
 	Relation	rel;
+	Buffer		before;
 
 	if (heap == NULL)
 		elog(ERROR, "block %u was not claimed", block);
@@ -239,7 +270,17 @@ pgjs_heapscan_page(PgjsHeapScan *scan, uint32_t block, PgjsPage *page)
 		elog(ERROR, "block %u of relation \"%s\" is out of range (%u blocks)",
 			 block, RelationGetRelationName(rel), heap->rs_nblocks);
 
-	pgjs_heappage_read(heap, block);
+	before = heap->rs_cbuf;
+	if (!keep)
+		pgjs_heapscan_unpin(scan);
+	else if (BufferIsValid(before))
+	{
+		if (scan->h_npinned == lengthof(scan->h_pinned))
+			elog(ERROR, "too many pages of relation \"%s\" are pinned", RelationGetRelationName(rel));
+		scan->h_pinned[scan->h_npinned++] = before;
+		heap->rs_cbuf = InvalidBuffer;
+	}
+	pgjs_heappage_read(heap, block, before);
 
 	page->page = (const uint8_t *) BufferGetPage(heap->rs_cbuf);
 	page->offsets = heap->rs_vistuples;
@@ -260,8 +301,10 @@ pgjs_heapscan_page(PgjsHeapScan *scan, uint32_t block, PgjsPage *page)
 PgjsIo
 pgjs_heapscan_unpin(PgjsHeapScan *scan)
 {
-	HeapScanDesc heap = scan->h_part < scan->h_nparts ? scan->h_parts[scan->h_part].h_scan : NULL;
+	HeapScanDesc heap = current_scan(scan);
 
+	while (scan->h_npinned > 0)
+		ReleaseBuffer(scan->h_pinned[--scan->h_npinned]);
 	if (heap != NULL && BufferIsValid(heap->rs_cbuf))
 	{
 		ReleaseBuffer(heap->rs_cbuf);
@@ -287,10 +330,11 @@ pgjs_heapscan_detoast(MemoryContext cxt, const uint8_t *datum, const uint8_t **d
 	return PGJS_IO_OK;
 }
 
-/* Drops the pin and heapam's state; the relations are their opener's. */
+/* Drops the pins and heapam's state; the relations are their opener's. */
 void
 pgjs_heapscan_end(PgjsHeapScan *scan)
 {
+	pgjs_heapscan_unpin(scan);
 	for (uint32 i = 0; i < scan->h_nparts; i++)
 	{
 		if (scan->h_parts[i].h_scan != NULL)

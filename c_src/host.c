@@ -34,6 +34,7 @@ typedef struct Call
 	uint32		part;
 	uint32		block;
 	bool		flush;
+	bool		keep;
 	const uint8_t *bytes;		/* datum, message or text */
 	size_t		len;
 	PgjsRelation *relation;
@@ -113,13 +114,13 @@ scan_page_body(void *arg)
 {
 	Call	   *call = arg;
 
-	return pgjs_heapscan_page(call_scan(call), call->block, call->page);
+	return pgjs_heapscan_page(call_scan(call), call->block, call->keep, call->page);
 }
 
 static PgjsIo
-host_scan_page(void *ctx, uint32_t scan, uint32_t block, PgjsPage *page)
+host_scan_page(void *ctx, uint32_t scan, uint32_t block, bool keep, PgjsPage *page)
 {
-	Call		call = {.host = ctx, .number = scan, .block = block, .page = page};
+	Call		call = {.host = ctx, .number = scan, .block = block, .keep = keep, .page = page};
 
 	return guarded(scan_page_body, &call);
 }

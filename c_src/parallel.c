@@ -34,6 +34,9 @@
 
 #include "segment.h"
 
+/* The SQLSTATE of what JoinScan's own account of memory refuses. */
+#define PGJS_NO_MEMORY	"53200"
+
 #define BATCH_ROWS			8192
 #define TURN_US				5000
 
@@ -117,8 +120,9 @@ pgjs_turn(PgjsHostState *host, PgjsSession *session, PgjsBatch *batch, uint32 wa
 	return turn;
 }
 
+/* `no_fallback`: why a lack of memory cannot be helped, or NULL. */
 static void
-raise_session_error(PgjsRun *run)
+raise_session_error(PgjsRun *run, const char *no_fallback)
 {
 	PgjsError	error = pgjs_session_error(run->session);
 
@@ -128,6 +132,8 @@ raise_session_error(PgjsRun *run)
 		ParallelMessagePending = true;
 		InterruptPending = true;
 	}
+	if (no_fallback != NULL && error.context == NULL && strcmp(error.sqlstate, PGJS_NO_MEMORY) == 0)
+		error.context = psprintf("PostgreSQL's plan cannot take over: %s", no_fallback);
 	pgjs_raise(&run->host.parked, &error);
 }
 
@@ -393,7 +399,7 @@ begin_scans(PgjsRun *run, const PgjsRunSpec *spec, PgjsSharedScan *shared)
 	{
 		const PgjsTable *scan = &spec->scans[i];
 
-		run->host.scans[i] = pgjs_heapscan_create(shared, scan->nparts, run->nparticipants);
+		run->host.scans[i] = pgjs_heapscan_create(shared, scan->nparts, run->nparticipants, spec->nscans);
 		for (int k = 0; k < scan->nparts; k++, shared++)
 		{
 			if (scan->parts[k] != NULL && !scan->pruned[k])
@@ -497,7 +503,7 @@ is_exhausted(PgjsRun *run)
 {
 	PgjsError	error = pgjs_session_error(run->session);
 
-	if (run->host.parked.error != NULL || strcmp(error.sqlstate, "53200") != 0)
+	if (run->host.parked.error != NULL || strcmp(error.sqlstate, PGJS_NO_MEMORY) != 0)
 		return false;
 	if (run->pcxt != NULL)
 	{
@@ -512,7 +518,7 @@ is_exhausted(PgjsRun *run)
 }
 
 bool
-pgjs_run_next(PgjsRun *run, PgjsBatch *batch, bool *exhausted)
+pgjs_run_next(PgjsRun *run, PgjsBatch *batch, const char *no_fallback, bool *exhausted)
 {
 	while (!run->done && !run->ended)
 	{
@@ -532,8 +538,8 @@ pgjs_run_next(PgjsRun *run, PgjsBatch *batch, bool *exhausted)
 				run->done = true;
 				break;
 			case PGJS_TURN_ERROR:
-				if (exhausted == NULL || !is_exhausted(run))
-					raise_session_error(run);
+				if (no_fallback != NULL || !is_exhausted(run))
+					raise_session_error(run, no_fallback);
 				*exhausted = true;
 				return false;
 			default:
@@ -565,7 +571,7 @@ end_session(PgjsRun *run)
 
 		turn = pgjs_turn(&run->host, run->session, &batch, PG_WAIT_EXTENSION);
 		if (turn == PGJS_TURN_ERROR)
-			raise_session_error(run);
+			raise_session_error(run, NULL);
 		if (turn == PGJS_TURN_READY || turn == PGJS_TURN_CALL)
 			elog(ERROR, "unexpected result %d of a turn after the end", turn);
 	} while (turn != PGJS_TURN_DONE);

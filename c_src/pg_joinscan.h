@@ -89,7 +89,7 @@ extern void pgjs_queues_detach(PgjsQueues *queues);
 
 struct HeapScanDescData;
 
-extern void pgjs_heappage_read(struct HeapScanDescData *heap, BlockNumber block);
+extern void pgjs_heappage_read(struct HeapScanDescData *heap, BlockNumber block, Buffer before);
 
 /* ---- heapscan.c: visible pages ---- */
 
@@ -110,8 +110,11 @@ typedef struct PgjsSharedScan
 
 typedef struct PgjsHeapScan PgjsHeapScan;	/* one scan in one participant */
 
-/* In the current context, which must outlast the scan. The sh_nblocks of `shared` may come later: before a claim. */
-extern PgjsHeapScan *pgjs_heapscan_create(PgjsSharedScan *shared, uint32 nparts, uint32 participants);
+/*
+ * In the current context, which must outlast the scan, one of `nscans` in this
+ * participant. The sh_nblocks of `shared` may come later: before a claim.
+ */
+extern PgjsHeapScan *pgjs_heapscan_create(PgjsSharedScan *shared, uint32 nparts, uint32 participants, uint32 nscans);
 /*
  * Makes a part ready to be read, by the attribute numbers of `table`; returns
  * its blocks as seen now. A part without blocks in `shared` need not be begun.
@@ -119,7 +122,7 @@ extern PgjsHeapScan *pgjs_heapscan_create(PgjsSharedScan *shared, uint32 nparts,
 extern uint32 pgjs_heapscan_begin(PgjsHeapScan *scan, uint32 number, Relation rel, Relation table, Snapshot snapshot);
 extern PgjsIo pgjs_heapscan_open(PgjsHeapScan *scan, uint32_t number, PgjsRelation *relation);
 extern PgjsIo pgjs_heapscan_claim(PgjsHeapScan *scan, PgjsClaim *claim);
-extern PgjsIo pgjs_heapscan_page(PgjsHeapScan *scan, uint32_t block, PgjsPage *page);
+extern PgjsIo pgjs_heapscan_page(PgjsHeapScan *scan, uint32_t block, bool keep, PgjsPage *page);
 extern PgjsIo pgjs_heapscan_unpin(PgjsHeapScan *scan);
 extern PgjsIo pgjs_heapscan_detoast(MemoryContext cxt, const uint8_t *datum, const uint8_t **data, size_t *len);
 extern void pgjs_heapscan_end(PgjsHeapScan *scan);
@@ -177,6 +180,21 @@ extern void pgjs_accumulate(PgjsAccumulator *accumulator, const PgjsCall *call);
  */
 extern TupleTableSlot *pgjs_accumulated(PgjsAccumulator *accumulator, int64 number, int *first);
 extern void pgjs_accumulator_end(PgjsAccumulator *accumulator);
+
+/* ---- extreme.c: min and max that PostgreSQL computes ---- */
+typedef struct PgjsExtreme
+{
+	FmgrInfo	transition;
+	Oid			collation;
+	AttrNumber	column;			/* of the store: its argument */
+} PgjsExtreme;
+
+/* Is it min or max of a plain column, whose transition function may be called outside an aggregate? */
+extern bool pgjs_is_extreme(const Aggref *aggregate);
+/* For such an aggregate over the columns of a store; what it allocates lies in the current context. */
+extern void pgjs_extreme_init(PgjsExtreme *extreme, const Aggref *aggregate);
+/* Of some values; false if all are NULL. What is allocated on the way lies in the current context. */
+extern bool pgjs_extreme_of(PgjsExtreme *extreme, const uint64 *values, const bool *nulls, uint32 nrows, Datum *best);
 
 /* ---- calls.c: what a session asks of PostgreSQL by CALL ---- */
 typedef struct PgjsCalls PgjsCalls;
@@ -254,10 +272,11 @@ typedef struct PgjsRun
 extern PgjsRun *pgjs_run_start(const PgjsRunSpec *spec);
 /*
  * The next batch; false when all rows are out. Raises what a participant
- * raised, but for 53200 by JoinScan's own account where `exhausted` is given:
- * sets it then and returns false, and the run is to be ended.
+ * raised, but for 53200 by JoinScan's own account where `no_fallback` is NULL:
+ * sets *exhausted then and returns false, and the run is to be ended. Else it
+ * says why the ERROR could not be helped.
  */
-extern bool pgjs_run_next(PgjsRun *run, PgjsBatch *batch, bool *exhausted);
+extern bool pgjs_run_next(PgjsRun *run, PgjsBatch *batch, const char *no_fallback, bool *exhausted);
 /*
  * The normal end: SessionEnd, workers gone, metrics and buffer usage
  * collected, segment gone. The last batch stays valid. Idempotent.
@@ -354,7 +373,26 @@ extern List *pgjs_order_clauses(PlannerInfo *root, List *rinfos, Cost *per_tuple
 /* The Vars and PlaceHolderVars that expressions mention. */
 extern List *pgjs_columns_of(List *exprs);
 
+/* ---- skew.c: common keys ---- */
+
+/* What a shuffle does with keys that very many rows have. Index 0 is the build side, 1 the probe side. */
+typedef struct PgjsSkew
+{
+	uint32		stays;			/* PGJS_STAYS_* */
+	List	   *values;			/* Consts: of each common key one for each of the join's keys, as that side has them */
+	double		kept[2];		/* share of the side's rows that stay where they are */
+	double		copied[2];		/* that go to all participants */
+	double		largest[2];		/* that have the most common key of those that go by their hash; 0: no matter */
+} PgjsSkew;
+
 /* ---- planner.c, leaf.c, tree.c: join trees ---- */
+
+typedef struct PgjsCost
+{
+	Cost		startup;		/* before the first row: the builds */
+	Cost		run;
+	Cost		decoding;		/* of run: spared where a runtime filter drops the row */
+} PgjsCost;
 
 /*
  * One node of a join tree while PostgreSQL still searches. Points at no path
@@ -370,6 +408,7 @@ typedef struct PgjsTree
 	struct PgjsTree *build;		/* JOIN: the side that is hashed, or kept */
 	struct PgjsTree *probe;		/* JOIN: the other; AGGREGATE, SORT, WINDOW, FILTER: the input */
 	uint32		build_exchange; /* JOIN: PGJS_EXCHANGE_*; NONE in a serial tree */
+	PgjsSkew	skew;			/* JOIN: of a shuffle */
 	uint32		probe_exchange; /* JOIN; AGGREGATE: between its phases; SORT: before the last; others: before it */
 	List	   *keys;			/* JOIN: bare clauses that are hashed, none: a nested loop; AGGREGATE: e = e for each
 								 * expression e of GROUP BY; SORT: e < e or e > e of each of ORDER BY;
@@ -394,12 +433,16 @@ typedef struct PgjsTree
 	List	   *results;		/* PlaceHolderVars that are computed of its rows, also for keys above */
 	List	   *deferred;		/* bare clauses for PostgreSQL to evaluate above the whole plan; its inputs' included */
 	double		kept;			/* share of rows that the deferred clauses are expected to keep */
+	double		asked;			/* rows that they are evaluated on, as PostgreSQL's own joins reckon it */
 	Cardinality rows;			/* output, over all participants, before the deferred clauses */
 	int			width;			/* bytes an output row */
 	int			workers;		/* what its largest table is worth */
 	Cost		startup_cost;	/* LEAF: PostgreSQL's plan, in the leader; FILTER: of its subqueries */
 	Cost		page_cost;		/* SCAN: reading the table; LEAF: the rest of PostgreSQL's plan */
 	Cost		row_cost;		/* SCAN: decoding and filtering it; JOIN: conditions and filters, in one process */
+	bool		is_costed;		/* JOIN: costs `cost` with `costed_workers`, so that joins above need not ask again */
+	int			costed_workers;
+	PgjsCost	cost;
 } PgjsTree;
 
 /* A window function of a tree. */
@@ -424,6 +467,7 @@ typedef struct PgjsRelInfo
 	Cost		parallel_total;
 	Cost		postgres_total; /* of a join: PostgreSQL's cheapest seen, HUGE_VAL at first */
 	Path	   *fallback;		/* PostgreSQL's cheapest seen, a copy; or NULL */
+	struct PgjsRelInfo *unique; /* the same with unique rows for its semi-join: made when first asked for */
 	RelOptInfo *scanned;		/* of what stands on the joins: the relation of all tables */
 	char	   *reason;			/* why there is no tree; kept when somebody wants it */
 } PgjsRelInfo;
@@ -438,6 +482,7 @@ typedef struct PgjsPath
 	PathTarget *target;			/* the relation's columns; rel->reltarget is later replaced at the top */
 	int			workers;		/* to plan; 0: the leader alone */
 	Path	   *fallback;		/* the last of custom_paths, or NULL: there is none */
+	const char *no_fallback;	/* why, or NULL */
 } PgjsPath;
 
 extern void pgjs_planner_init(void);
@@ -445,6 +490,8 @@ extern void pgjs_planner_init(void);
 extern const char *pgjs_level_refusal(PlannerInfo *root);
 /* Are there volatile functions anywhere in this query level, or in subplans? */
 extern bool pgjs_level_is_volatile(PlannerInfo *root);
+/* Is the statement a cursor's that PostgreSQL's Sort on top of this level would let go backward? */
+extern bool pgjs_wants_sort(const PlannerInfo *root);
 /* Can no plan of this level cost as much as joinscan.min_cost? */
 extern bool pgjs_level_is_small(PlannerInfo *root);
 /*
@@ -477,6 +524,7 @@ typedef struct PgjsPair
 	RelOptInfo *innerrel;
 	JoinType	jointype;
 	List	   *restrictlist;
+	SpecialJoinInfo *sjinfo;
 } PgjsPair;
 
 /* ---- key.c: equalities that are keys in another form ---- */
@@ -497,6 +545,13 @@ extern Relids pgjs_hidden_relids(const PlannerInfo *root, Relids relids);
 /* What `rinfo` says, without the columns of `hidden`; NULL where nothing else says it. */
 extern RestrictInfo *pgjs_visible_clause(const PgjsPair *pair, RestrictInfo *rinfo, Relids hidden);
 
+/* ---- unique.c: semi-joins as inner joins ---- */
+/*
+ * The trees of `rel`, the inner side of the pair's semi-join, with unique rows; `side` itself where they are unique, or
+ * NULL, with a reason kept in `info`, where they cannot be made so.
+ */
+extern const PgjsRelInfo *pgjs_unique(const PgjsPair *pair, RelOptInfo *rel, PgjsRelInfo *side, PgjsRelInfo *info);
+
 /* ---- tree.c: the join of two trees ---- */
 /*
  * Join the trees of the pair's relations; true when the join's trees became
@@ -505,6 +560,16 @@ extern RestrictInfo *pgjs_visible_clause(const PgjsPair *pair, RestrictInfo *rin
 extern bool pgjs_join_trees(const PgjsPair *pair, PgjsRelInfo *info, const PgjsRelInfo *left,
 							const PgjsRelInfo *right);
 
+/* ---- skew.c ---- */
+/*
+ * The ways in which `join`, whose both sides are shuffled, can do with its
+ * common keys: nothing first, then with keys set apart; returns how many. The
+ * build side is of the tables `build`.
+ */
+#define PGJS_MOST_SKEWS	3
+extern int pgjs_find_skews(PlannerInfo *root, const PgjsTree *join, Relids build, int workers, PgjsSkew *skews);
+
+/* ---- tree.c ---- */
 /* `tree` as one that also computes `columns`, PlaceHolderVars, which cost `per_tuple` a row. */
 extern PgjsTree *pgjs_with_columns(PgjsTree *tree, List *columns, Cost per_tuple);
 
@@ -578,8 +643,8 @@ extern bool pgjs_note_fallback(PlannerInfo *root, RelOptInfo *rel, PgjsRelInfo *
 /* The same for ORDER BY, of the path of its input. */
 extern void pgjs_note_sorted_fallback(PlannerInfo *root, RelOptInfo *input, const PgjsRelInfo *from, RelOptInfo *rel,
 									  PgjsRelInfo *info);
-/* Can PostgreSQL's plan of these tables give the rows of `tree` after that was begun? */
-extern bool pgjs_may_fall_back(PlannerInfo *root, const RelOptInfo *scanned, const PgjsTree *tree);
+/* Why PostgreSQL's plan of these tables cannot give the rows of `tree` after that was begun, or NULL. */
+extern const char *pgjs_fallback_refusal(PlannerInfo *root, const RelOptInfo *scanned, const PgjsTree *tree);
 /* When all paths are made: no JoinScans below the fallbacks of those in `path`. */
 extern void pgjs_settle_fallbacks(PlannerInfo *root, Path *path);
 /* Makes `fallback` that of `path`, in place of another one. */
@@ -633,7 +698,7 @@ typedef enum PgjsPrivate
 	PGJS_PRIVATE_FUNCTIONS,		/* bytea Const: PgjsWindowFunction[] */
 	PGJS_PRIVATE_LEFT,			/* Strings: what of the query level is PostgreSQL's, and why */
 	PGJS_PRIVATE_FALLBACK		/* integer list, how many of the first columns the fallback gives, then the place of
-								 * each in its target list; NIL: there is none */
+								 * each in its target list; or a String: why there is none */
 } PgjsPrivate;
 
 /* Where a column comes from, see PgjsColumn. */
@@ -645,13 +710,6 @@ typedef struct PgjsColumnSource
 } PgjsColumnSource;
 
 /* ---- cost.c ---- */
-typedef struct PgjsCost
-{
-	Cost		startup;		/* before the first row: the builds */
-	Cost		run;
-	Cost		decoding;		/* of run: spared where a runtime filter drops the row */
-} PgjsCost;
-
 /* `workers` 0 is the leader alone throughout. Of a scan of several tables: adds what the one of `rel` costs. */
 extern void pgjs_cost_leaf(PgjsTree *leaf, const RelOptInfo *rel, Cost filters_per_tuple);
 /* What a condition that costs PostgreSQL `per_tuple` costs a row on its rung. */
@@ -749,7 +807,8 @@ typedef struct PgjsScanState
 	List	   *prepared;		/* of PgjsPrepared */
 	bool		has_params;		/* the plan holds values that a rescan may change */
 	int			eflags;
-	List	   *places;			/* PGJS_PRIVATE_FALLBACK */
+	List	   *places;			/* PGJS_PRIVATE_FALLBACK; NIL: there is no fallback */
+	const char *no_fallback;	/* why, or NULL */
 	/* execution */
 	PgjsPlanOwner *owner;
 	PgjsRun    *run;			/* NULL before the first row and after a rescan */

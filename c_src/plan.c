@@ -294,6 +294,9 @@ flatten(Flatten *flat, const PgjsTree *tree)
 	}
 	node.first_key = add_exprs(flat, tree, tree->keys);
 	node.nkeys = list_length(tree->keys);
+	node.stays = tree->skew.stays;
+	node.first_common = add_exprs(flat, tree, tree->skew.values);
+	node.ncommon = list_length(tree->skew.values) / Max(list_length(tree->keys), 1);
 	if (tree->kind == PGJS_TREE_FILTER)
 		conditions = pgjs_choose_subplans(conditions, tree->probe->rows);
 	node.first_condition = add_exprs(flat, tree, conditions);
@@ -434,7 +437,7 @@ pgjs_leaf_plans(const CustomScan *cscan)
 {
 	int			n = list_length(cscan->custom_plans);
 
-	return list_nth(cscan->custom_private, PGJS_PRIVATE_FALLBACK) == NIL ? cscan->custom_plans :
+	return IsA(list_nth(cscan->custom_private, PGJS_PRIVATE_FALLBACK), String) ? cscan->custom_plans :
 		list_truncate(list_copy(cscan->custom_plans), n - 1);
 }
 
@@ -582,7 +585,10 @@ pgjs_plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path, List *
 	cscan->custom_private = lappend(cscan->custom_private,
 									bytes_const(flat.functions, flat.nfunctions * sizeof(PgjsWindowFunction)));
 	cscan->custom_private = lappend(cscan->custom_private, pgjs_left_above(root, path->tree));
-	cscan->custom_private = lappend(cscan->custom_private, places);
+	if (places == NIL && path->no_fallback == NULL)
+		path->no_fallback = fallback != NULL ? "it lacks a column" : "none was kept";
+	cscan->custom_private = lappend(cscan->custom_private, places != NIL ? (Node *) places :
+									(Node *) makeString(pstrdup(path->no_fallback)));
 	cscan->custom_scan_tlist = columns.tlist;
 	cscan->custom_relids = bms_copy(relids);
 	cscan->methods = &pgjs_scan_methods;

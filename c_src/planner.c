@@ -35,8 +35,12 @@
  */
 #define PGJS_FORCED_ROW		1.6
 
+static planner_hook_type previous_planner_hook = NULL;
 static set_join_pathlist_hook_type previous_join_hook = NULL;
 static create_upper_paths_hook_type previous_upper_hook = NULL;
+
+/* CURSOR_OPT_* of the statement that is planned now. */
+static int	cursor_options = 0;
 
 /* ---- whether ---- */
 
@@ -156,28 +160,26 @@ pgjs_level_is_volatile(PlannerInfo *root)
 	return level->is_volatile;
 }
 
+/* A cursor declared neither with SCROLL nor with NO SCROLL can go backward where its plan can: with a Sort on top. */
+bool
+pgjs_wants_sort(const PlannerInfo *root)
+{
+	if ((cursor_options & CURSOR_OPT_FAST_PLAN) == 0 ||
+		(cursor_options & (CURSOR_OPT_SCROLL | CURSOR_OPT_NO_SCROLL)) != 0)
+		return false;
+	/* Of a subquery it is on top if there is nothing else. */
+	for (const PlannerInfo *level = root->parent_root; level != NULL; level = level->parent_root)
+	{
+		if (bms_membership(level->all_baserels) == BMS_MULTIPLE)
+			return false;
+	}
+	return true;
+}
+
 bool
 pgjs_level_is_small(PlannerInfo *root)
 {
 	return find_level(root)->small;
-}
-
-static const char *
-type_refusal(JoinType jointype)
-{
-	switch (jointype)
-	{
-		case JOIN_INNER:
-		case JOIN_LEFT:
-		case JOIN_RIGHT:
-		case JOIN_FULL:
-		case JOIN_SEMI:
-		case JOIN_ANTI:
-			return NULL;
-		default:
-			/* The same join in the guise of an inner one; the pair comes as a semi-join too, if it may. */
-			return "a semi-join by way of unique rows is not supported";
-	}
 }
 
 /* Why the rows of `joinrel` cannot be those of a JoinScan, or NULL. */
@@ -257,13 +259,13 @@ make_path(PlannerInfo *root, RelOptInfo *scanned, PathTarget *target, PgjsTree *
 	foreach(lc, pgjs_leaf_relids(tree))
 		path->cpath.custom_paths = lappend(path->cpath.custom_paths,
 										   find_base_rel(root, lfirst_int(lc))->cheapest_total_path);
-	if (fallback != NULL && pgjs_may_fall_back(root, scanned, tree))
+	path->no_fallback = pgjs_fallback_refusal(root, scanned, tree);
+	if (path->no_fallback == NULL && fallback != NULL)
 		pgjs_set_fallback(path, fallback);
 	pgjs_cost_path(base, tree, workers);
-	/* A subquery that waits till the end is run for all the rows that it would have kept from the joins below. */
 	cost_qual_eval(&deferred, tree->deferred, root);
 	base->startup_cost += deferred.startup;
-	base->total_cost += deferred.startup + deferred.per_tuple * tree->rows;
+	base->total_cost += deferred.startup + deferred.per_tuple * tree->asked;
 	return path;
 }
 
@@ -382,6 +384,23 @@ most_tables(void)
 	return limit <= 0 ? 32 : (int) Min(limit / PGJS_STACK_PER_TABLE, 1000);
 }
 
+/* The inner side of a semi-join with unique rows: what is left of it is an inner join. */
+static bool
+join_unique(const PgjsPair *pair, PgjsRelInfo *info, PgjsRelInfo *outer, PgjsRelInfo *inner)
+{
+	PgjsPair	joined = *pair;
+	const PgjsRelInfo *unique;
+
+	joined.jointype = JOIN_INNER;
+	if (pair->jointype == JOIN_UNIQUE_OUTER)
+	{
+		unique = pgjs_unique(pair, pair->outerrel, outer, info);
+		return unique != NULL && pgjs_join_trees(&joined, info, unique, inner);
+	}
+	unique = pgjs_unique(pair, pair->innerrel, inner, info);
+	return unique != NULL && pgjs_join_trees(&joined, info, outer, unique);
+}
+
 /* Returns whether the pair made a tree of the join, or a cheaper one. */
 static bool
 consider_pair(const PgjsPair *pair, PgjsRelInfo *info)
@@ -393,8 +412,6 @@ consider_pair(const PgjsPair *pair, PgjsRelInfo *info)
 	PgjsRelInfo *inner;
 	const char *reason = pgjs_level_refusal(root);
 
-	if (reason == NULL)
-		reason = type_refusal(pair->jointype);
 	if (reason == NULL)
 		reason = rel_refusal(pair->joinrel);
 	/* There PostgreSQL raises 0A000: no condition is one to merge or hash by. */
@@ -408,7 +425,7 @@ consider_pair(const PgjsPair *pair, PgjsRelInfo *info)
 		return false;
 	}
 
-	/* The search asks about most pairs in both orders; here they are one. */
+	/* The search asks about most pairs in both orders, also about unique rows; here they are one. */
 	if (info->outer == innerrel && info->inner == outerrel)
 		return false;
 	info->outer = outerrel;
@@ -420,14 +437,42 @@ consider_pair(const PgjsPair *pair, PgjsRelInfo *info)
 		return false;
 	if ((outer->serial == NULL || inner->serial == NULL) && (outer->parallel == NULL || inner->parallel == NULL))
 		return false;			/* they have their own reason */
+	if (pair->jointype == JOIN_UNIQUE_OUTER || pair->jointype == JOIN_UNIQUE_INNER)
+		return join_unique(pair, info, outer, inner);
 	return pgjs_join_trees(pair, info, outer, inner);
+}
+
+/*
+ * Where at most one row of the inner side matches, PostgreSQL's joins reckon
+ * that conditions are evaluated on the outer rows that find one: fewer than the
+ * tree's rows, now and then by far. A subquery costs the same on either side.
+ * Returns whether that makes a tree cheaper.
+ */
+static bool
+note_asked(PgjsRelInfo *info, const RelOptInfo *outerrel, const JoinPathExtraData *extra)
+{
+	double		matched = rint(outerrel->rows * extra->semifactors.outer_match_frac);
+	PgjsTree   *trees[] = {info->serial, info->parallel};
+	bool		cheaper = false;
+
+	if (!extra->inner_unique)
+		return false;
+	for (int i = 0; i < lengthof(trees); i++)
+	{
+		if (trees[i] != NULL && trees[i]->deferred != NIL && matched < trees[i]->asked)
+		{
+			trees[i]->asked = matched;
+			cheaper = true;
+		}
+	}
+	return cheaper;
 }
 
 static void
 join_hook(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptInfo *innerrel,
 		  JoinType jointype, JoinPathExtraData *extra)
 {
-	PgjsPair	pair = {root, joinrel, outerrel, innerrel, jointype, extra->restrictlist};
+	PgjsPair	pair = {root, joinrel, outerrel, innerrel, jointype, extra->restrictlist, extra->sjinfo};
 	PgjsRelInfo *info;
 	MemoryContext old;
 	bool		better;
@@ -449,6 +494,7 @@ join_hook(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptIn
 	info->postgres_total = Min(info->postgres_total, pgjs_postgres_total(joinrel));
 	old = MemoryContextSwitchTo(GetMemoryChunkContext(joinrel));
 	better = consider_pair(&pair, info);
+	better |= note_asked(info, outerrel, extra);
 	if (pgjs_note_fallback(root, joinrel, info, joinrel->reltarget, NIL))
 		renew_fallbacks(joinrel, info);
 	if (pgjs_min_cost == 0.0)
@@ -476,9 +522,34 @@ upper_hook(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel, Re
 		pgjs_report_declines(root);
 }
 
+/* An ERROR in a planning that is nested in another one may be caught there: the outer one's options come back. */
+static PlannedStmt *
+statement_hook(Query *parse, const char *query_string, int options, ParamListInfo params)
+{
+	int			before = cursor_options;
+	PlannedStmt *statement;
+
+	cursor_options = options;
+	PG_TRY();
+	{
+		if (previous_planner_hook)
+			statement = previous_planner_hook(parse, query_string, options, params);
+		else
+			statement = standard_planner(parse, query_string, options, params);
+	}
+	PG_FINALLY();
+	{
+		cursor_options = before;
+	}
+	PG_END_TRY();
+	return statement;
+}
+
 void
 pgjs_planner_init(void)
 {
+	previous_planner_hook = planner_hook;
+	planner_hook = statement_hook;
 	previous_join_hook = set_join_pathlist_hook;
 	set_join_pathlist_hook = join_hook;
 	previous_upper_hook = create_upper_paths_hook;

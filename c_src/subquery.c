@@ -30,11 +30,12 @@ pgjs_with_deferred(PlannerInfo *root, PgjsTree *tree, int workers)
 	filter->conditions = tree->deferred;
 	filter->kept = 1.0;
 	filter->rows = clamp_row_est(tree->rows * tree->kept);
+	filter->asked = filter->rows;
 	filter->width = tree->width;
 	filter->workers = tree->workers;
 	cost_qual_eval(&cost, filter->conditions, root);
 	filter->startup_cost = cost.startup;
-	filter->row_cost = tree->rows * pgjs_cost_clause(cost.per_tuple, PGJS_RUNG_POSTGRES);
+	filter->row_cost = tree->rows * pgjs_cost_clause(0.0, PGJS_RUNG_POSTGRES) + tree->asked * cost.per_tuple;
 	return filter;
 }
 

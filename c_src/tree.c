@@ -39,7 +39,7 @@ typedef struct JoinClauses
 	Cost		cost;			/* of filters and results, a row */
 	bool		asks_postgres;	/* a condition is PostgreSQL's */
 	bool		parallel_safe;
-	bool		probe_keeps;	/* only the probe side's rows may come without a match: a condition is PostgreSQL's */
+	bool		probe_keeps;	/* the build side's alone must not come without a match: a condition is PostgreSQL's */
 } JoinClauses;
 
 /* ---- clauses ---- */
@@ -144,7 +144,6 @@ split_clauses(const PgjsPair *pair, bool on_deferred, PgjsRelInfo *info, JoinCla
 	List	   *filters = NIL;
 	List	   *deferred = NIL;
 	List	   *unsafe = NIL;	/* in a worker */
-	const char *foreign = NULL;
 	Cost		unused = 0.0;
 	ListCell   *lc;
 
@@ -195,7 +194,6 @@ split_clauses(const PgjsPair *pair, bool on_deferred, PgjsRelInfo *info, JoinCla
 		{
 			clauses->asks_postgres = true;
 			clauses->probe_keeps |= !inner;
-			foreign = reason;
 		}
 		if (rung == PGJS_RUNG_ABOVE)
 		{
@@ -206,11 +204,6 @@ split_clauses(const PgjsPair *pair, bool on_deferred, PgjsRelInfo *info, JoinCla
 			conditions = lappend(conditions, rinfo);
 		else
 			filters = lappend(filters, rinfo);
-	}
-	if (clauses->probe_keeps && pair->jointype == JOIN_FULL)
-	{
-		pgjs_decline(info, "in the condition of a full join, %s", foreign);
-		return false;
 	}
 	/* What waits is the leader's in any case. */
 	clauses->parallel_safe &= list_difference_ptr(unsafe, deferred) == NIL;
@@ -300,9 +293,35 @@ pgjs_with_columns(PgjsTree *side, List *columns, Cost per_tuple)
 	*tree = *side;
 	tree->results = list_concat_copy(side->results, columns);
 	tree->row_cost += per_tuple * tree->rows;
+	tree->is_costed = false;
 	foreach(lc, columns)
 		tree->width += get_typavgwidth(exprType(lfirst(lc)), exprTypmod(lfirst(lc)));
 	return tree;
+}
+
+/*
+ * Makes `tree`, whose inputs cost so much, *best if its table fits and it is
+ * cheaper than *best_total. False where it is not.
+ */
+static bool
+keep_join(const PgjsTree *tree, PgjsCost build, PgjsCost probe, int workers, PgjsTree *best, Cost *best_total,
+		  double *smallest)
+{
+	double		bytes = pgjs_hash_bytes(tree, workers);
+	PgjsCost	cost;
+
+	*smallest = Min(*smallest, bytes);
+	if (bytes > (double) get_hash_memory_limit())
+		return false;
+	cost = pgjs_cost_join(tree, build, probe, workers);
+	if (cost.startup + cost.run >= *best_total)
+		return false;
+	*best_total = cost.startup + cost.run;
+	*best = *tree;
+	best->is_costed = true;
+	best->costed_workers = workers;
+	best->cost = cost;
+	return true;
 }
 
 /*
@@ -326,7 +345,6 @@ cheapest_join(const PgjsPair *pair, const JoinClauses *clauses, PgjsTree *outer,
 	};
 	int			first = workers > 0 ? 0 : 2;
 	int			last = workers > 0 ? 1 : 2;
-	double		budget = (double) get_hash_memory_limit();
 	Cost		best_total = get_float8_infinity();
 	PgjsCost	outer_cost;
 	PgjsCost	inner_cost;
@@ -344,6 +362,7 @@ cheapest_join(const PgjsPair *pair, const JoinClauses *clauses, PgjsTree *outer,
 	tree.deferred = list_concat_copy(list_concat_copy(outer->deferred, inner->deferred), clauses->deferred);
 	tree.kept = Max(outer->kept * inner->kept * clauses->kept, 1e-6);
 	tree.rows = pair->joinrel->rows / tree.kept;
+	tree.asked = tree.rows;
 	tree.width = pair->joinrel->reltarget->width;
 	tree.workers = Max(outer->workers, inner->workers);
 	tree.row_cost = clauses->cost * tree.rows;
@@ -354,14 +373,19 @@ cheapest_join(const PgjsPair *pair, const JoinClauses *clauses, PgjsTree *outer,
 	for (int side = 0; side < 2; side++)
 	{
 		tree.join_type = join_type(pair->jointype, side == 0);
-		if (clauses->probe_keeps && !probe_keeps(tree.join_type))
+		if (clauses->probe_keeps && tree.join_type != PGJS_JOIN_FULL && !probe_keeps(tree.join_type))
 			continue;
 		tree.build = side == 0 ? inner : outer;
 		tree.probe = side == 0 ? outer : inner;
 		for (int way = first; way <= last; way++)
 		{
-			PgjsCost	cost;
-			double		bytes;
+			PgjsCost	build_cost = side == 0 ? inner_cost : outer_cost;
+			PgjsCost	probe_cost = side == 0 ? outer_cost : inner_cost;
+			PgjsSkew	skews[PGJS_MOST_SKEWS];
+			PgjsTree	even;
+			Cost		even_total = best_total;
+			double		even_bytes = *smallest;
+			int			nskews;
 
 			if (way == 0 && !can_broadcast(tree.join_type))
 				continue;
@@ -369,16 +393,24 @@ cheapest_join(const PgjsPair *pair, const JoinClauses *clauses, PgjsTree *outer,
 				continue;
 			tree.build_exchange = exchanges[way][0];
 			tree.probe_exchange = exchanges[way][1];
-			bytes = pgjs_hash_bytes(&tree, workers);
-			*smallest = Min(*smallest, bytes);
-			if (bytes > budget)
-				continue;
-			cost = pgjs_cost_join(&tree, side == 0 ? inner_cost : outer_cost, side == 0 ? outer_cost : inner_cost,
-								  workers);
-			if (cost.startup + cost.run < best_total)
+			memset(&tree.skew, 0, sizeof(tree.skew));
+			if (way != 1)
 			{
-				best_total = cost.startup + cost.run;
-				*best = tree;
+				(void) keep_join(&tree, build_cost, probe_cost, workers, best, &best_total, smallest);
+				continue;
+			}
+			/* Common keys make it no cheaper: they are only looked for where it could be the best. */
+			if (!keep_join(&tree, build_cost, probe_cost, workers, &even, &even_total, &even_bytes))
+			{
+				*smallest = even_bytes;
+				continue;
+			}
+			nskews = pgjs_find_skews(pair->root, &tree, (side == 0 ? pair->innerrel : pair->outerrel)->relids, workers,
+									 skews);
+			for (int i = 0; i < nskews; i++)
+			{
+				tree.skew = skews[i];
+				(void) keep_join(&tree, build_cost, probe_cost, workers, best, &best_total, smallest);
 			}
 		}
 	}

@@ -10,8 +10,9 @@
  *
  *		groups		partial per participant -> gather		-> final in the leader (few groups)
  *					partial per participant -> by group key -> final, spread	   (many)
- *		windows		by PARTITION BY, or gather		-> sorted, each partition's functions
- *		sort		per participant, its first rows alone under a LIMIT or DISTINCT ON -> gather -> in the leader
+ *		windows		by PARTITION BY					-> sorted, each partition's functions
+ *					sorted per participant -> gather -> merged, the functions in the leader
+ *		sort		per participant, its first rows alone under a LIMIT or DISTINCT ON -> gather -> merged in the leader
  */
 #include "pg_joinscan.h"
 
@@ -53,7 +54,7 @@ typedef struct Stage
 	bool		parallel_safe;
 	List	   *pathkeys;		/* of its rows */
 	Cost		per_row;		/* of what it evaluates, in PostgreSQL; a row of its input */
-	List	   *distinct;		/* of DISTINCT ON: its expressions */
+	List	   *distinct;		/* of DISTINCT ON: its expressions; of WITH TIES: those of ORDER BY */
 	List	   *foreign;		/* aggregates that PostgreSQL computes */
 	List	   *windows;		/* WINDOWs to stand on one another in the place of `node` */
 } Stage;
@@ -309,6 +310,7 @@ estimate_groups(const Stage *stage, const PgjsTree *input, PgjsTree *node)
 		node->rows = clamp_row_est(node->groups * clauselist_selectivity(stage->root, having, 0, JOIN_INNER, NULL));
 	}
 	node->kept = 1.0;
+	node->asked = node->rows;
 	node->width = stage->target->width;
 	node->row_cost = input->rows * stage->per_row;
 }
@@ -500,7 +502,6 @@ sort_tree(Stage *stage, const PgjsTree *input, int workers)
 	PgjsTree   *node = palloc(sizeof(PgjsTree));
 	double		rows = input->rows;
 	double		kept_in_memory = rows;
-	double		participants = pgjs_participants(workers);
 	double		row_bytes = 2.0 * input->width;
 	double		unused = 0.0;
 
@@ -520,11 +521,16 @@ sort_tree(Stage *stage, const PgjsTree *input, int workers)
 		kept_in_memory = rows;
 		row_bytes += PGJS_TOP_BYTES;
 	}
-	else if (node->probe_exchange != PGJS_EXCHANGE_NONE && node->cut_keys > 0)
-		kept_in_memory = Max(input->rows / participants, rows * participants);
+	else if (node->probe_exchange != PGJS_EXCHANGE_NONE)
+		kept_in_memory /= pgjs_participants(workers);
+	/* In rows of any order, so many pass a bound that only falls; and those that are equal to the last. */
+	if (node->limit > 0 && node->cut_keys > 0)
+		kept_in_memory = Min(kept_in_memory, rows * (1.0 + log(Max(kept_in_memory / rows, 1.0))) +
+							 input->rows / count_values(stage, stage->distinct, input->rows, &unused));
 	node->rows = rows;
 	node->kept = input->kept;
 	node->deferred = input->deferred;
+	node->asked = Min(rows, input->asked);
 	node->width = input->width;
 	node->row_cost = input->rows * stage->per_row;
 	if (kept_in_memory * row_bytes > work_mem * 1024.0)
@@ -580,7 +586,10 @@ plan_order(Stage *stage)
 		return false;
 	stage->node.limit = find_limit(parse);
 	if (stage->node.limit > 0 && parse->limitOption == LIMIT_OPTION_WITH_TIES)
+	{
 		stage->node.cut_keys = list_length(stage->node.keys);
+		stage->distinct = get_sortgrouplist_exprs(parse->sortClause, stage->root->processed_tlist);
+	}
 	return true;
 }
 
@@ -718,6 +727,8 @@ pgjs_upper(PlannerInfo *root, UpperRelationKind kind, RelOptInfo *input_rel, Rel
 		return;
 	stage.info->scanned = input->scanned != NULL ? input->scanned : input_rel;
 	reason = input_refusal(root, input_rel, any);
+	if (reason == NULL && kind == UPPERREL_ORDERED && pgjs_wants_sort(root))
+		reason = "a cursor that may go backward, for want of NO SCROLL";
 	if (reason != NULL)
 	{
 		pgjs_decline(stage.info, "%s", reason);

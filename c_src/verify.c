@@ -18,8 +18,8 @@
  *
  * An ERROR of an execution is its outcome. Raised again are those that say
  * nothing about the engine, or that nothing may go on after: cancels, writes,
- * serialization failures. This is the second file with a PG_TRY: no Rust frame
- * lies below it, since Rust never runs a query.
+ * serialization failures. No Rust frame lies below
+ * its PG_TRY, since Rust never runs a query.
  */
 #include "pg_joinscan.h"
 

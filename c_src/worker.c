@@ -68,9 +68,9 @@ open_table(Worker *worker, Oid relid, int lockmode)
 
 /* The parts of one scan; those without blocks are left alone. */
 static PgjsHeapScan *
-begin_scan(Worker *worker, PgjsSharedScan *parts, uint32 nparts, uint32 participants)
+begin_scan(Worker *worker, PgjsSharedScan *parts, uint32 nparts, uint32 participants, uint32 nscans)
 {
-	PgjsHeapScan *scan = pgjs_heapscan_create(parts, nparts, participants);
+	PgjsHeapScan *scan = pgjs_heapscan_create(parts, nparts, participants, nscans);
 	Relation	table = NULL;
 
 	for (uint32 k = 0; k < nparts; k++)
@@ -101,7 +101,7 @@ begin_scans(Worker *worker, PgjsSharedScan *parts, const PgjsShared *shared, uin
 
 		while (parts + nparts < end && parts[nparts].sh_scan == i)
 			nparts++;
-		worker->host.scans[i] = begin_scan(worker, parts, nparts, participants);
+		worker->host.scans[i] = begin_scan(worker, parts, nparts, participants, shared->sh_nscans);
 		parts += nparts;
 	}
 }

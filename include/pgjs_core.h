@@ -100,6 +100,15 @@
 #define PGJS_EXCHANGE_GATHER 3
 
 /*
+ No keys are set apart.
+ */
+#define PGJS_STAYS_NONE 0
+
+#define PGJS_STAYS_BUILD 1
+
+#define PGJS_STAYS_PROBE 2
+
+/*
  What a window function gives for a row.
  */
 #define PGJS_WINDOW_ROW_NUMBER 0
@@ -333,6 +342,18 @@ typedef struct PgjsTreeNode {
      are equal in them to the last one come too. 0: neither.
      */
     uint32_t cut_keys;
+    /*
+     JOIN, with exchanges by hash: PGJS_STAYS_*, the side whose rows with a common key stay where they are, while the
+     other side's go to all participants. Rows of either side with a NULL in a key then stay as well.
+     */
+    uint32_t stays;
+    /*
+     JOIN: the common keys, in `exprs`: for each of them `nkeys` Consts, values of the keys' columns of the side that
+     stays.
+     */
+    uint32_t first_common;
+    uint32_t ncommon;
+    uint32_t _reserved;
     /*
      Estimated output rows, over all participants.
      */
@@ -659,6 +680,10 @@ typedef struct PgjsMetric {
      Bytes at its peak, of an operator that keeps rows.
      */
     uint64_t memory;
+    /*
+     Rows that runtime filters have dropped, of a scan.
+     */
+    uint64_t without_partner;
 } PgjsMetric;
 
 /*

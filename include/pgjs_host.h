@@ -52,6 +52,7 @@ typedef struct PgjsRelation
 	const char *name;			/* of the part's table, for messages */
 	uint32_t	natts;
 	uint32_t	nattnos;
+	uint32_t	pins;			/* pages of the part that may be pinned at a time, at least 1 */
 } PgjsRelation;
 
 /* A range of blocks of one part of a scan. */
@@ -62,10 +63,10 @@ typedef struct PgjsClaim
 	uint32_t	nblocks;		/* 0: all parts are used up */
 } PgjsClaim;
 
-/* One pinned page with the line pointers of its visible tuples; valid until the next scan callback for this scan. */
+/* One pinned page with the line pointers of its visible tuples, which are valid until the next scan callback. */
 typedef struct PgjsPage
 {
-	const uint8_t *page;		/* BLCKSZ bytes, aligned to 8 */
+	const uint8_t *page;		/* BLCKSZ bytes, aligned to 8; valid until it is unpinned */
 	const uint16_t *offsets;	/* ntuples line pointer numbers, 1-based */
 	uint32_t	ntuples;
 } PgjsPage;
@@ -99,10 +100,14 @@ typedef struct PgjsHost
 	/* Tuple layout of a part that was claimed of. */
 	PgjsIo		(*scan_open) (void *ctx, uint32_t scan, uint32_t part, PgjsRelation *relation);
 
-	/* Read and pin one block of the last claim, find its visible tuples. Drops the page before. */
-	PgjsIo		(*scan_page) (void *ctx, uint32_t scan, uint32_t block, PgjsPage *page);
+	/*
+	 * Read and pin one block of the last claim, find its visible tuples. With
+	 * `keep` the pages before stay pinned, no more than PgjsRelation.pins at a
+	 * time; without, their pins are dropped first.
+	 */
+	PgjsIo		(*scan_page) (void *ctx, uint32_t scan, uint32_t block, bool keep, PgjsPage *page);
 
-	/* Drop the pin that the last scan_page left, if any. */
+	/* Drop the pins that scan_page left, if any. */
 	PgjsIo		(*scan_unpin) (void *ctx, uint32_t scan);
 
 	/*

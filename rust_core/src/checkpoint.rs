@@ -4,7 +4,9 @@
 //! in the same poll; where that side is a join too, no leaf need be polled for a long time.
 //!
 //! Below a sort it also makes batches their own: an aggregate gives slices of one batch, and who keeps several of them
-//! would be charged the whole for each.
+//! would be charged the whole for each. And it hides what is known of the rows' order: a sort that has nothing to do
+//! (all keys are constants) would hand rows on before it has read all of them, which a gather of sorted shares relies
+//! on (`exchange/reader.rs`).
 
 use std::fmt;
 use std::pin::Pin;
@@ -24,18 +26,24 @@ use datafusion::physical_plan::{
 };
 use futures::{Stream, StreamExt};
 
+use crate::postgres::properties;
 use crate::session::SessionContext;
 
 #[derive(Debug)]
 pub struct CheckpointExec {
     input: Arc<dyn ExecutionPlan>,
     compact: bool,
+    properties: Arc<PlanProperties>,
 }
 
 impl CheckpointExec {
-    /// `compact`: batches that are small parts of large buffers are copied.
+    /// `compact`: for a sort.
     pub fn new(input: Arc<dyn ExecutionPlan>, compact: bool) -> Self {
-        Self { input, compact }
+        let properties = match compact {
+            true => properties(&input, input.schema().fields().iter().map(|field| field.as_ref().clone()).collect()),
+            false => Arc::clone(input.properties()),
+        };
+        Self { input, compact, properties }
     }
 
     pub fn compact(&self) -> bool {
@@ -76,7 +84,7 @@ impl ExecutionPlan for CheckpointExec {
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
+        &self.properties
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {

@@ -1,12 +1,15 @@
 //! Plan ⇄ bytes. Decoding registers the input of each `DsmWriterExec`: a participant that has read the
 //! plan knows every procedure that it can be asked for.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::{FunctionRegistry, TaskContext};
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::filter_pushdown::FilterPushdown;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
@@ -23,9 +26,12 @@ use crate::checkpoint::CheckpointExec;
 use crate::cut::{Cut, CutExec};
 use crate::distinct::{FirstOccurrenceExec, Occurrence};
 use crate::error::Error;
-use crate::exchange::{BuildKeysExec, Distribution, DsmReaderExec, DsmWriterExec, StreamKind, StreamRegistry};
+use crate::exchange::{
+    BuildKeysExec, CommonKeys, Distribution, DsmReaderExec, DsmWriterExec, StreamKind, StreamRegistry, Treatment,
+};
 use crate::group_number::GroupNumberExec;
 use crate::host::TypeLayout;
+use crate::key_bound::KeyBoundExec;
 use crate::nested_loop::SkipProbeExec;
 use crate::postgres::{
     EvaluationKind, LeafColumn, MatchColumns, MatchKind, PostgresEvalExec, PostgresLeafExec, PostgresMatchExec,
@@ -37,7 +43,7 @@ use crate::window::{self, Bound, Frame, Kind, Window, WindowExec, WindowFunction
 /// The nodes of ours, as protobuf messages.
 #[derive(Clone, PartialEq, Message)]
 struct NodeMessage {
-    #[prost(oneof = "Node", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14")]
+    #[prost(oneof = "Node", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15")]
     node: Option<Node>,
 }
 
@@ -71,6 +77,8 @@ enum Node {
     Cut(CutMessage),
     #[prost(message, tag = "14")]
     GroupNumber(GroupNumberMessage),
+    #[prost(message, tag = "15")]
+    KeyBound(KeyBoundMessage),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -132,6 +140,16 @@ struct WriterMessage {
     keys: Vec<PhysicalExprNode>,
     #[prost(bool, tag = "4")]
     runtime_filter: bool,
+    #[prost(message, optional, tag = "5")]
+    common: Option<CommonKeysMessage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct CommonKeysMessage {
+    #[prost(fixed64, repeated, tag = "1")]
+    hashes: Vec<u64>,
+    #[prost(enumeration = "Treatment", tag = "2")]
+    treatment: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -188,6 +206,24 @@ struct CutMessage {
     /// 0: the first of each.
     #[prost(uint64, tag = "2")]
     with_ties: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct KeyBoundMessage {
+    #[prost(message, repeated, tag = "1")]
+    keys: Vec<SortKeyMessage>,
+    #[prost(uint64, tag = "2")]
+    limit: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct SortKeyMessage {
+    #[prost(message, optional, tag = "1")]
+    key: Option<PhysicalExprNode>,
+    #[prost(bool, tag = "2")]
+    descending: bool,
+    #[prost(bool, tag = "3")]
+    nulls_first: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -350,6 +386,8 @@ struct ReaderMessage {
     stream: u32,
     #[prost(enumeration = "StreamKind", tag = "2")]
     kind: i32,
+    #[prost(uint32, tag = "3")]
+    partitions: u32,
 }
 
 /// Encodes and decodes the nodes of ours; what it decodes goes to `registry`.
@@ -379,13 +417,23 @@ impl JoinScanCodec {
 }
 
 /// The plan in which each hash join that can tells the scans of its probe side, on this side of all streams, which keys
-/// it has. Not part of the plan's bytes: the filter is the participant's own.
+/// it has. Not part of the plan's bytes: the filter is the participant's own. DataFusion finds the columns of a filter by
+/// their names, so these must be unique wherever it may come by.
 fn with_runtime_filters(plan: Arc<dyn ExecutionPlan>, context: &TaskContext) -> Result<Arc<dyn ExecutionPlan>> {
+    if !has_unique_names(&plan) {
+        return Ok(plan);
+    }
     let mut options = ConfigOptions::clone(context.session_config().options());
     // Only joins: a top-k's filter would follow DataFusion's order of values, not PostgreSQL's.
     options.optimizer.enable_topk_dynamic_filter_pushdown = false;
     options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
     FilterPushdown::new_post_optimization().optimize(plan, &options)
+}
+
+fn has_unique_names(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let schema = plan.schema();
+    let mut names = HashSet::with_capacity(schema.fields().len());
+    schema.fields().iter().all(|field| names.insert(field.name())) && plan.children().into_iter().all(has_unique_names)
 }
 
 fn one_input(inputs: &[Arc<dyn ExecutionPlan>]) -> Result<&Arc<dyn ExecutionPlan>> {
@@ -441,12 +489,19 @@ impl PhysicalExtensionCodec for JoinScanCodec {
                             .collect::<Result<_>>()?,
                     ),
                 };
+                let common = |common: CommonKeysMessage| {
+                    let treatment = Treatment::try_from(common.treatment);
+                    let treatment = treatment.map_err(|_| Error::internal("unknown treatment of common keys"))?;
+                    Ok::<_, Error>(CommonKeys::new(common.hashes, treatment))
+                };
                 let node = DsmWriterExec::new(writer.stream, distribution, Arc::clone(input));
+                let node = node.with_common_keys(writer.common.map(common).transpose()?);
                 Ok(Arc::new(if writer.runtime_filter { node.with_runtime_filter() } else { node }))
             }
             Some(Node::Reader(reader)) => {
                 let kind = StreamKind::try_from(reader.kind).map_err(unknown_kind)?;
-                Ok(Arc::new(DsmReaderExec::new(reader.stream, kind, Arc::clone(one_input(inputs)?))))
+                let writer = Arc::clone(one_input(inputs)?);
+                Ok(Arc::new(DsmReaderExec::with_partitions(reader.stream, kind, reader.partitions, writer)))
             }
             Some(Node::Checkpoint(CheckpointMessage { compact })) => {
                 Ok(Arc::new(CheckpointExec::new(Arc::clone(one_input(inputs)?), compact)))
@@ -517,6 +572,18 @@ impl PhysicalExtensionCodec for JoinScanCodec {
                 };
                 Ok(Arc::new(CutExec::new(Arc::clone(input), keys, cut)))
             }
+            Some(Node::KeyBound(message)) => {
+                let input = one_input(inputs)?;
+                let key = |key: &SortKeyMessage| {
+                    let options = SortOptions { descending: key.descending, nulls_first: key.nulls_first };
+                    let key = key.key.as_ref().ok_or_else(|| Error::internal("an empty sort key"))?;
+                    Ok(PhysicalSortExpr::new(parse_physical_expr(key, context, &input.schema(), self)?, options))
+                };
+                let keys = message.keys.iter().map(key).collect::<Result<Vec<_>>>()?;
+                let order = LexOrdering::new(keys).ok_or_else(|| Error::internal("rows are bound by no key"))?;
+                let limit = usize::try_from(message.limit).unwrap_or(usize::MAX);
+                Ok(Arc::new(KeyBoundExec::new(Arc::clone(input), order, limit)))
+            }
             Some(Node::GroupNumber(message)) => {
                 let input = one_input(inputs)?;
                 let expr = |expr: &PhysicalExprNode| parse_physical_expr(expr, context, &input.schema(), self);
@@ -582,9 +649,14 @@ impl PhysicalExtensionCodec for JoinScanCodec {
             };
             let kind = writer.distribution.kind();
             let runtime_filter = writer.has_runtime_filter();
-            Node::Writer(WriterMessage { stream: writer.stream, kind: kind.into(), keys, runtime_filter })
+            let common = writer.common_keys().map(|common| CommonKeysMessage {
+                hashes: common.hashes().to_vec(),
+                treatment: common.treatment.into(),
+            });
+            Node::Writer(WriterMessage { stream: writer.stream, kind: kind.into(), keys, runtime_filter, common })
         } else if let Some(reader) = node.downcast_ref::<DsmReaderExec>() {
-            Node::Reader(ReaderMessage { stream: reader.stream, kind: reader.kind.into() })
+            let (stream, kind) = (reader.stream, reader.kind.into());
+            Node::Reader(ReaderMessage { stream, kind, partitions: reader.partitions() })
         } else if let Some(checkpoint) = node.downcast_ref::<CheckpointExec>() {
             Node::Checkpoint(CheckpointMessage { compact: checkpoint.compact() })
         } else if let Some(eval) = node.downcast_ref::<PostgresEvalExec>() {
@@ -634,6 +706,13 @@ impl PhysicalExtensionCodec for JoinScanCodec {
                 Cut::WithTies(limit) => limit as u64,
             };
             Node::Cut(CutMessage { keys: cut.keys().iter().map(expr).collect::<Result<_>>()?, with_ties })
+        } else if let Some(bound) = node.downcast_ref::<KeyBoundExec>() {
+            let key = |key: &PhysicalSortExpr| {
+                let SortOptions { descending, nulls_first } = key.options;
+                Ok(SortKeyMessage { key: Some(serialize_physical_expr(&key.expr, self)?), descending, nulls_first })
+            };
+            let keys = bound.order().iter().map(key).collect::<Result<_>>()?;
+            Node::KeyBound(KeyBoundMessage { keys, limit: bound.limit() as u64 })
         } else if let Some(number) = node.downcast_ref::<GroupNumberExec>() {
             let keys = number.keys().iter().map(|key| serialize_physical_expr(key, self)).collect::<Result<_>>()?;
             Node::GroupNumber(GroupNumberMessage { keys })

@@ -38,6 +38,8 @@ pub struct Relation<'a> {
     pub attnos: Option<&'a [i16]>,
     /// Of the part's table, for messages.
     pub name: Cow<'a, str>,
+    /// How many of its pages the scan may have pinned at a time, at least 1.
+    pub pins: usize,
 }
 
 impl Relation<'_> {
@@ -60,7 +62,7 @@ pub struct Claim {
 /// A pinned heap page and its visible tuples, borrowed for one callback.
 #[derive(Clone, Copy)]
 pub struct Page<'a> {
-    /// [`PAGE_SIZE`] bytes, aligned to 8.
+    /// [`PAGE_SIZE`] bytes, aligned to 8. They stay where they are for as long as the page is pinned.
     pub bytes: &'a [u8],
     /// Line pointer numbers of the visible tuples, 1-based.
     pub offsets: &'a [u16],
@@ -114,9 +116,10 @@ pub trait Host: std::marker::Send + Sync {
     fn scan_claim(&self, scan: u32) -> Result<Claim>;
     /// Tuple layout of a part that was claimed of.
     fn scan_open(&self, scan: u32, part: u32) -> Result<Relation<'_>>;
-    /// Pins `block` of the last claim and shows its visible tuples to `read`, once.
-    fn scan_page(&self, scan: u32, block: u32, read: &mut dyn FnMut(Page<'_>) -> Result<()>) -> Result<()>;
-    /// Drops the pin that the last `scan_page` of this scan left.
+    /// Pins `block` of the last claim and shows its visible tuples to `read`, once. The pages that are pinned stay so
+    /// with `keep`; without, their pins are dropped first.
+    fn scan_page(&self, scan: u32, block: u32, keep: bool, read: &mut dyn FnMut(Page<'_>) -> Result<()>) -> Result<()>;
+    /// Drops the pins that `scan_page` left.
     fn scan_unpin(&self, scan: u32) -> Result<()>;
     /// Detoasts `datum`, a whole varlena (toasted or compressed), and shows the plain payload, without
     /// header, to `read`, once.

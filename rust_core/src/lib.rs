@@ -28,6 +28,7 @@ pub mod ffi;
 pub mod group_number;
 pub mod host;
 pub mod ingest;
+pub mod key_bound;
 pub mod memory;
 pub mod metrics;
 pub mod nested_loop;

@@ -1,7 +1,8 @@
 //! The memory of one participant: each operator gets what PostgreSQL would give it.
 //!
 //! DataFusion's own pools share one budget; PostgreSQL's `work_mem` is per operator, so the limit
-//! here is per consumer (a hash join's build side registers one).
+//! here is per consumer (a hash join's build side registers one). A merge of sorted shares has none: it holds two batches
+//! of each producer at most, which belong to what is in flight, and could run out of memory when rows are out already.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -22,6 +23,9 @@ pub fn keep_freed_pages() {
         });
     }
 }
+
+/// What SortPreservingMergeExec calls itself.
+const MERGE: &str = "SortPreservingMergeExec";
 
 #[derive(Debug)]
 pub struct OperatorBudget {
@@ -57,7 +61,7 @@ impl MemoryPool for OperatorBudget {
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
         let wanted = reservation.size().saturating_add(additional);
-        if wanted > self.limit {
+        if wanted > self.limit && !reservation.consumer().name().starts_with(MERGE) {
             return Err(DataFusionError::ResourcesExhausted(format!(
                 "A hash table of JoinScan needs {} kB, work_mem and hash_mem_multiplier allow {} kB.",
                 wanted.div_ceil(1024),
@@ -74,5 +78,26 @@ impl MemoryPool for OperatorBudget {
 
     fn memory_limit(&self) -> MemoryLimit {
         MemoryLimit::Unknown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::execution::memory_pool::MemoryConsumer;
+
+    use super::*;
+
+    #[test]
+    fn each_consumer_has_the_limit_but_for_merges() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(OperatorBudget::new(1000));
+        let consumer = |name: &str| MemoryConsumer::new(name).register(&pool);
+        let (one, other, merge) = (consumer("a join"), consumer("a sort"), consumer("SortPreservingMergeExec[0]"));
+        one.try_grow(900).expect("fits");
+        other.try_grow(900).expect("fits");
+        assert!(one.try_grow(200).is_err());
+        merge.try_grow(5000).expect("has no limit");
+        assert_eq!(pool.reserved(), 6800);
     }
 }

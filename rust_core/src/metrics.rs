@@ -3,7 +3,7 @@
 use crate::checkpoint::CheckpointExec;
 use crate::exchange::BuildKeysExec;
 use crate::nested_loop::SkipProbeExec;
-use crate::scan::{HeapScanExec, VISIBLE_ROWS};
+use crate::scan::{HeapScanExec, VISIBLE_ROWS, WITHOUT_PARTNER};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
 
@@ -12,6 +12,8 @@ pub struct OperatorMetrics {
     pub rows: u64,
     pub elapsed_ns: u64,
     pub memory: u64,
+    /// Rows that runtime filters have dropped, of a scan.
+    pub without_partner: u64,
 }
 
 /// Pre-order, as the operators were listed when the plan was made.
@@ -37,12 +39,13 @@ fn walk(plan: &dyn ExecutionPlan, out: &mut Vec<OperatorMetrics>) {
 
 fn scan_and_filter(scan: &HeapScanExec) -> Vec<OperatorMetrics> {
     let metrics = scan.metrics().unwrap_or_default();
-    let given = summarise(&metrics);
+    let count = |name| metrics.sum_by_name(name).map_or(0, |rows| rows.as_usize() as u64);
+    let given = OperatorMetrics { without_partner: count(WITHOUT_PARTNER), ..summarise(&metrics) };
     if scan.scan().filters.is_empty() {
         return vec![given];
     }
-    let visible = metrics.sum_by_name(VISIBLE_ROWS).map_or(0, |rows| rows.as_usize() as u64);
-    vec![OperatorMetrics { rows: given.rows, ..Default::default() }, OperatorMetrics { rows: visible, ..given }]
+    let filter = OperatorMetrics { rows: given.rows, ..Default::default() };
+    vec![filter, OperatorMetrics { rows: count(VISIBLE_ROWS), ..given }]
 }
 
 fn summarise(metrics: &MetricsSet) -> OperatorMetrics {
@@ -55,9 +58,7 @@ fn summarise(metrics: &MetricsSet) -> OperatorMetrics {
             MetricValue::Time { name, time } if name == "build_time" || name == "join_time" => {
                 phases += time.value() as u64;
             }
-            MetricValue::Gauge { name, gauge } if name == "build_mem_used" => {
-                summary.memory = summary.memory.max(gauge.value() as u64);
-            }
+            MetricValue::PeakMemoryUsage { gauge, .. } => summary.memory = summary.memory.max(gauge.value() as u64),
             _ => {}
         }
     }

@@ -295,8 +295,8 @@ impl Host for Watched {
         self.watch_waiting(self.host.scan_open(scan, part))
     }
 
-    fn scan_page(&self, scan: u32, block: u32, read: &mut dyn FnMut(Page<'_>) -> Result<()>) -> Result<()> {
-        self.watch_waiting(self.host.scan_page(scan, block, read))
+    fn scan_page(&self, scan: u32, block: u32, keep: bool, read: &mut dyn FnMut(Page<'_>) -> Result<()>) -> Result<()> {
+        self.watch_waiting(self.host.scan_page(scan, block, keep, read))
     }
 
     fn scan_unpin(&self, scan: u32) -> Result<()> {

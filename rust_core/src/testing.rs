@@ -103,10 +103,16 @@ impl Host for FakeHost {
 
     fn scan_open(&self, _scan: u32, _part: u32) -> Result<Relation<'_>> {
         self.check()?;
-        Ok(Relation { attributes: &[], attnos: None, name: "t".into() })
+        Ok(Relation { attributes: &[], attnos: None, name: "t".into(), pins: 1 })
     }
 
-    fn scan_page(&self, _scan: u32, block: u32, read: &mut dyn FnMut(Page<'_>) -> Result<()>) -> Result<()> {
+    fn scan_page(
+        &self,
+        _scan: u32,
+        block: u32,
+        _keep: bool,
+        read: &mut dyn FnMut(Page<'_>) -> Result<()>,
+    ) -> Result<()> {
         self.check()?;
         self.pages_read.fetch_add(1, Relaxed);
         assert!(self.panic_at_block != Some(block), "block {block} is cursed");

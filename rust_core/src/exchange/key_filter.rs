@@ -18,7 +18,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use arrow::array::{BooleanArray, RecordBatch};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::Result as DataFusionResult;
@@ -107,12 +107,21 @@ impl BuildKeys {
     }
 }
 
-fn hashes_of(keys: &[Arc<dyn PhysicalExpr>], batch: &RecordBatch) -> DataFusionResult<Vec<u64>> {
-    let rows = batch.num_rows();
-    let arrays = keys.iter().map(|key| key.evaluate(batch)?.into_array(rows)).collect::<DataFusionResult<Vec<_>>>()?;
+/// The values of keys, each in the normal form that all equal ones share.
+pub(super) fn evaluate(keys: &[Arc<dyn PhysicalExpr>], batch: &RecordBatch) -> DataFusionResult<Vec<ArrayRef>> {
+    keys.iter().map(|key| key.evaluate(batch)?.into_array(batch.num_rows())).collect()
+}
+
+/// One hash of all keys for each of `rows` rows: the same in all participants, and on both sides of a join.
+pub(super) fn hashes_of(keys: &[ArrayRef], rows: usize) -> DataFusionResult<Vec<u64>> {
     let mut hashes = vec![0; rows];
-    create_hashes(&arrays, &RANDOM_STATE, &mut hashes)?;
+    create_hashes(keys, &RANDOM_STATE, &mut hashes)?;
     Ok(hashes)
+}
+
+/// The hashes of the keys of `batch`'s rows, by which an exchange knows them.
+pub fn key_hashes(keys: &[Arc<dyn PhysicalExpr>], batch: &RecordBatch) -> DataFusionResult<Vec<u64>> {
+    hashes_of(&evaluate(keys, batch)?, batch.num_rows())
 }
 
 /// Does the build side of some consumer seem to have these keys? Lives in one participant, and never travels.
@@ -164,7 +173,7 @@ impl PhysicalExpr for HasKeyExpr {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> DataFusionResult<ColumnarValue> {
-        let hashes = hashes_of(&self.keys, batch)?;
+        let hashes = key_hashes(&self.keys, batch)?;
         let wanted = |row: usize| self.filters.iter().any(|filter| filter.bloom.contains_hash(hashes[row]));
         let wanted = BooleanArray::new(BooleanBuffer::collect_bool(hashes.len(), wanted), None);
         Ok(ColumnarValue::Array(Arc::new(wanted)))
@@ -264,7 +273,7 @@ impl Stream for BuildKeysStream {
             // More of them would change nothing.
             Some(Ok(_)) if self.exchange.with_build_keys(self.stream, |keys| keys.too_many) => {}
             Some(Ok(batch)) => {
-                let hashes = hashes_of(&self.keys, batch)?;
+                let hashes = key_hashes(&self.keys, batch)?;
                 self.exchange.with_build_keys(self.stream, |keys| keys.add(&hashes));
             }
             Some(Err(_)) => {}

@@ -5,7 +5,7 @@
 //!   DsmWriterExec (marker) ── StreamRegistry     DsmReaderExec::execute
 //!                                 │                   │ first poll: StartStream ──▶ control queue p
 //!   control_service ── trigger_stream                 │
-//!        └─ producer_task: input.execute, partition   │
+//!        └─ producer_task: input.execute, Partitioner │
 //!             ├─▶ data queue p→c  ── Batch … EndOfStream ─▶ merged
 //!             └─▶ local channel p→p ─────────────────────▶ merged
 //! ```
@@ -21,13 +21,15 @@ pub mod channel;
 pub mod control;
 pub mod frames;
 pub mod key_filter;
+pub mod partition;
 pub mod producer;
 pub mod reader;
 pub mod registry;
 pub mod state;
 pub mod writer;
 
-pub use key_filter::BuildKeysExec;
+pub use key_filter::{BuildKeysExec, key_hashes};
+pub use partition::{CommonKeys, Treatment};
 pub use reader::DsmReaderExec;
 pub use registry::{Distribution, StreamKind, StreamRegistry, StreamSource};
 pub use state::Exchange;
@@ -37,3 +39,5 @@ pub use writer::{DsmWriterExec, has_leaf};
 mod frame_tests;
 #[cfg(test)]
 pub(crate) mod session_tests;
+#[cfg(test)]
+mod throughput;

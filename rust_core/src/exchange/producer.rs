@@ -4,16 +4,15 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::Poll;
 
-use arrow::array::{RecordBatch, UInt32Array};
-use arrow::compute::take_record_batch;
+use arrow::array::RecordBatch;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::metrics::{BaselineMetrics, Time};
-use datafusion::physical_plan::repartition::BatchPartitioner;
 use futures::future::{join_all, poll_fn};
 use futures::{FutureExt, StreamExt};
 
 use super::channel::{self, Sent};
 use super::frames::{BatchEncoder, Frame};
+use super::partition::Partitioner;
 use super::registry::{Distribution, StreamSource};
 use super::state::{Exchange, LocalSender, data_channel};
 use crate::error::{Error, Result};
@@ -39,7 +38,8 @@ async fn produce(source: &StreamSource, outlets: &mut Outlets, context: Arc<Task
     let metrics = BaselineMetrics::new(&source.metrics, 0);
     let mut partitioner = match &source.distribution {
         Distribution::Hash(keys) => {
-            Some(BatchPartitioner::new_hash_partitioner(keys.clone(), outlets.targets.len(), Time::new())?)
+            let own = if source.from_leader { None } else { outlets.own() };
+            Some(Partitioner::new(keys.clone(), source.common.clone(), outlets.targets.len(), own))
         }
         Distribution::Broadcast | Distribution::Gather => None,
     };
@@ -61,11 +61,7 @@ async fn produce(source: &StreamSource, outlets: &mut Outlets, context: Arc<Task
         match &mut partitioner {
             Some(partitioner) if outlets.targets.len() > 1 => {
                 let timer = metrics.elapsed_compute().timer();
-                let mut parts = vec![None; outlets.targets.len()];
-                partitioner.partition(batch, |target, part| {
-                    parts[target] = Some(part);
-                    Ok(())
-                })?;
+                let parts = partitioner.partition(&batch)?;
                 timer.done();
                 outlets.send_parts(parts, metrics.elapsed_compute()).await?;
             }
@@ -108,6 +104,12 @@ impl Outlets {
         Self { exchange, stream, targets, encoder: BatchEncoder::default() }
     }
 
+    /// The target that is this participant.
+    fn own(&self) -> Option<usize> {
+        let participant = self.exchange.session.topology.participant;
+        self.targets.iter().position(|target| target.consumer == participant)
+    }
+
     /// Nobody wants the rest.
     fn all_stopped(&mut self) -> bool {
         for target in &mut self.targets {
@@ -124,7 +126,7 @@ impl Outlets {
         let mut frames = Vec::with_capacity(parts.len());
         for (target, part) in self.targets.iter().zip(parts) {
             frames.push(match part {
-                Some(part) if part.num_rows() > 0 && !target.stopped => {
+                Some(part) if !target.stopped => {
                     Some(Load::new(part, target.local.is_some(), self.stream, &mut self.encoder, time)?)
                 }
                 _ => None,
@@ -216,13 +218,10 @@ enum Load {
 
 impl Load {
     fn new(batch: RecordBatch, own: bool, stream: u32, encoder: &mut BatchEncoder, time: &Time) -> Result<Self> {
-        let _timer = time.timer();
         if own {
-            // A part is a slice of the whole batch, and would keep all of it alive: in a hash table,
-            // for the length of the query.
-            let rows = UInt32Array::from_iter_values(0..batch.num_rows() as u32);
-            return Ok(Self::Own(take_record_batch(&batch, &rows)?));
+            return Ok(Self::Own(batch));
         }
+        let _timer = time.timer();
         Ok(Self::Frame { rows: batch.num_rows(), bytes: Arc::new(encoder.encode(stream, &batch)?) })
     }
 }

@@ -3,6 +3,18 @@
 //! Its first poll asks every producer (`StartStream`), then it merges what they send, own rows
 //! included, in the order of arrival: 1 partition, rows in no order. Dropped before its end it says
 //! `StopStream`, so that no producer waits for it.
+//!
+//! A gather of sorted shares has a partition for each producer instead, for a merge that keeps their order:
+//!
+//! ```text
+//!   producer 0   Sort ── local channel ──▶ partition 0 ─┐
+//!   producer 1   Sort ── queue 1→0 ──────▶ partition 1 ─┼▶ SortPreservingMergeExec
+//!   not launched                (empty)  ▶ partition 2 ─┘
+//! ```
+//!
+//! The merge waits for one producer while the queues of others are full. That closes no circle: a sort has read all of its
+//! input, and dropped it, before it gives its first row, so a producer that a full queue suspends reads no stream any
+//! more, and holds up none that the awaited one reads. Hence only a sort stands below such a gather.
 
 use std::fmt;
 use std::ops::Range;
@@ -29,11 +41,14 @@ use super::registry::StreamKind;
 use super::state::{Exchange, data_channel};
 use super::writer::{DsmWriterExec, boundary_properties};
 use crate::error::Error;
+use crate::session::Topology;
 
 #[derive(Debug)]
 pub struct DsmReaderExec {
     pub stream: u32,
     pub kind: StreamKind,
+    /// 1: the rows of all producers; else one for each participant that was planned, with the rows that it sends.
+    partitions: u32,
     writer: Arc<dyn ExecutionPlan>,
     metrics: ExecutionPlanMetricsSet,
     properties: Arc<PlanProperties>,
@@ -42,14 +57,38 @@ pub struct DsmReaderExec {
 impl DsmReaderExec {
     /// The client of the stream below `writer`, a `DsmWriterExec`.
     pub fn new(stream: u32, kind: StreamKind, writer: Arc<dyn ExecutionPlan>) -> Self {
-        let properties = boundary_properties(&writer);
-        Self { stream, kind, writer, metrics: ExecutionPlanMetricsSet::new(), properties }
+        Self::with_partitions(stream, kind, 1, writer)
+    }
+
+    /// The client of a gather, the rows of each producer for themselves where `partitions` is more than 1.
+    pub fn with_partitions(stream: u32, kind: StreamKind, partitions: u32, writer: Arc<dyn ExecutionPlan>) -> Self {
+        let partitions = partitions.max(1);
+        let properties = boundary_properties(&writer, partitions as usize);
+        Self { stream, kind, partitions, writer, metrics: ExecutionPlanMetricsSet::new(), properties }
+    }
+
+    pub fn partitions(&self) -> u32 {
+        self.partitions
+    }
+
+    /// Whose rows a partition has.
+    fn producers(&self, partition: usize, topology: Topology, from_leader: bool) -> Result<Range<u32>> {
+        let all = topology.producers_of(from_leader);
+        if self.partitions == 1 {
+            return Ok(all);
+        }
+        if self.partitions < topology.participants {
+            return Err(Error::internal("a reader has fewer partitions than there are participants").into());
+        }
+        let one = u32::try_from(partition).map_err(|_| Error::internal("a reader has no such partition"))?;
+        Ok(if all.contains(&one) { one..one + 1 } else { 0..0 })
     }
 }
 
 impl DisplayAs for DsmReaderExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "DsmReaderExec: stream={}, {}", self.stream, self.kind.name())
+        write!(f, "DsmReaderExec: stream={}, {}", self.stream, self.kind.name())?;
+        if self.partitions > 1 { write!(f, ", partitions={}", self.partitions) } else { Ok(()) }
     }
 }
 
@@ -74,19 +113,22 @@ impl ExecutionPlan for DsmReaderExec {
     }
 
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self::new(self.stream, self.kind, children.swap_remove(0))))
+        Ok(Arc::new(Self::with_partitions(self.stream, self.kind, self.partitions, children.swap_remove(0))))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let exchange = Exchange::of(&context)?;
         let writer = self.writer.downcast_ref::<DsmWriterExec>();
         let writer = writer.ok_or_else(|| Error::internal("a reader stands over something other than a writer"))?;
-        let local = exchange.take_local_receiver(self.stream);
+        let topology = exchange.session.topology;
+        let producers = self.producers(partition, topology, writer.from_leader)?;
+        let own = producers.contains(&topology.participant);
+        let local = if own { exchange.take_local_receiver(self.stream) } else { None };
         Ok(Box::pin(ReaderStream {
             stream: self.stream,
             schema: self.schema(),
             state: State::NotAsked,
-            producers: exchange.session.topology.producers_of(writer.from_leader),
+            producers,
             exchange,
             open: Vec::new(),
             next: 0,
@@ -111,7 +153,7 @@ struct ReaderStream {
     stream: u32,
     schema: SchemaRef,
     state: State,
-    /// Who produces for the stream.
+    /// Whose rows it reads.
     producers: Range<u32>,
     /// Remote producers that have not ended.
     open: Vec<u32>,

@@ -8,6 +8,7 @@ use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
+use super::partition::CommonKeys;
 use crate::error::{Error, Result};
 
 /// How a stream's rows are spread, without the keys; its number in plan bytes.
@@ -58,6 +59,8 @@ pub struct StreamSource {
     pub distribution: Distribution,
     /// Which rows its consumers want; the scans of the sub-plan know it.
     pub runtime_filter: Option<Arc<DynamicFilterPhysicalExpr>>,
+    /// Keys whose rows go other ways than by hash.
+    pub common: Option<CommonKeys>,
     /// Its rows come from a leaf that the leader alone has: nobody else is asked for them.
     pub from_leader: bool,
     /// The writer's metrics, kept by whoever runs the procedure.

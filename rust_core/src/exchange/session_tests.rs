@@ -6,16 +6,21 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use arrow::array::{Array, Int64Array, RecordBatch};
+use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::catalog::memory::MemorySourceConfig;
 use datafusion::common::JoinType;
-use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::expressions::{Column, lit};
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::joins::{HashJoinExecBuilder, PartitionMode};
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
 use super::frames::Frame;
 use super::registry::Distribution;
-use super::{DsmReaderExec, DsmWriterExec};
+use super::{CommonKeys, DsmReaderExec, DsmWriterExec, StreamKind, Treatment, key_hashes};
+use crate::checkpoint::CheckpointExec;
 use crate::codec::JoinScanCodec;
 use crate::error::Error;
 use crate::parallel::{Participant, Settings, Turn};
@@ -64,6 +69,8 @@ pub(crate) struct Session {
     participants: Vec<Participant>,
     /// What C makes of a call in a participant.
     pub(crate) answer: fn(u32, &Request) -> Result<Answer, Error>,
+    /// Rounds of turns that the last worker misses.
+    lag: usize,
 }
 
 impl Session {
@@ -90,16 +97,25 @@ impl Session {
                 (host, made)
             })
             .unzip();
-        Self { segment, hosts, participants, answer: |_, request| panic!("nobody answers {request:?}") }
+        Self { segment, hosts, participants, answer: |_, request| panic!("nobody answers {request:?}"), lag: 0 }
     }
 
     /// Turns everyone until the leader is done or has failed; the keys that came out.
     pub(crate) fn run(&mut self) -> Result<Vec<i64>, Error> {
+        let mut keys = self.run_in_order()?;
+        keys.sort_unstable();
+        Ok(keys)
+    }
+
+    /// As [`run`](Self::run), with the keys as they came.
+    fn run_in_order(&mut self) -> Result<Vec<i64>, Error> {
         let mut keys = Vec::new();
         let began = Instant::now();
         loop {
             assert!(began.elapsed() < Duration::from_secs(60), "the session hangs");
-            for (number, worker) in (1..).zip(&mut self.participants[1..]) {
+            let here = self.participants.len() - usize::from(self.lag > 0);
+            self.lag = self.lag.saturating_sub(1);
+            for (number, worker) in (1..).zip(&mut self.participants[1..here]) {
                 match worker.turn() {
                     Turn::Pending | Turn::Busy => {}
                     Turn::Call(request) => worker.answer((self.answer)(number, &request)),
@@ -121,7 +137,6 @@ impl Session {
                 Turn::Failed(error) => return Err(error),
             }
         }
-        keys.sort_unstable();
         Ok(keys)
     }
 
@@ -179,6 +194,31 @@ fn shuffled_join() {
         let producers = if leader { count } else { count - 1 } as usize;
         assert_eq!(session.run().unwrap(), copies(0..200, producers * producers));
         session.end();
+    }
+}
+
+/// As [`hash`], with keys set apart.
+fn apart(number: u32, keys: &[i64], treatment: Treatment, input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    let column: Arc<dyn Array> = Arc::new(Int64Array::from(keys.to_vec()));
+    let common = CommonKeys::new(
+        key_hashes(&[key()], &RecordBatch::try_from_iter([("key", column)]).unwrap()).unwrap(),
+        treatment,
+    );
+    let writer = DsmWriterExec::new(number, Distribution::Hash(vec![key()]), input).with_common_keys(Some(common));
+    Arc::new(DsmReaderExec::new(number, StreamKind::Hash, Arc::new(writer)))
+}
+
+#[test]
+fn a_shuffled_join_with_keys_set_apart() {
+    for [build, probe] in [[Treatment::Copy, Treatment::Stay], [Treatment::Stay, Treatment::Copy]] {
+        for (count, leader) in [(1, true), (2, true), (4, true), (3, false)] {
+            let keys = [3, 50, 199, 1000];
+            let join = join(apart(0, &keys, build, table(2, 100)), apart(1, &keys, probe, table(7, 50)));
+            let mut session = Session::new(count, leader, stream(2, Distribution::Gather, join));
+            let producers = if leader { count } else { count - 1 } as usize;
+            assert_eq!(session.run().unwrap(), copies(0..200, producers * producers));
+            session.end();
+        }
     }
 }
 
@@ -303,7 +343,7 @@ fn a_host_call_that_may_eat_the_latch_makes_the_queues_be_polled_again() {
     let waiter = Arc::new(Count(0.into()));
     session.turn.begin();
     session.turn.wait_for_queue(&waker(Arc::clone(&waiter)));
-    session.host().scan_page(0, 0, &mut |_| Ok(())).unwrap();
+    session.host().scan_page(0, 0, false, &mut |_| Ok(())).unwrap();
     session.turn.on_park();
     assert_eq!(waiter.0.load(Relaxed), 1);
     assert!(!session.turn.idle());
@@ -359,4 +399,101 @@ fn a_reader_that_is_dropped_says_stop() {
     // Before its end or not, depending on whose frames came first, the leader says it, too.
     assert!(session.sent(|frame| matches!(frame, Frame::StopStream { stream: 1 })) >= 1);
     session.end();
+}
+
+/// `plan` sorted from the last key to the first, in each participant and by a merge in the leader.
+fn sorted_gather(
+    number: u32,
+    planned: u32,
+    plan: Arc<dyn ExecutionPlan>,
+    fetch: Option<usize>,
+) -> Arc<dyn ExecutionPlan> {
+    let descending = SortOptions { descending: true, nulls_first: false };
+    let order = LexOrdering::new([PhysicalSortExpr::new(key(), descending)]).unwrap();
+    let sort = Arc::new(SortExec::new(order.clone(), plan).with_fetch(fetch));
+    let writer = Arc::new(DsmWriterExec::new(number, Distribution::Gather, sort));
+    let reader = Arc::new(DsmReaderExec::with_partitions(number, StreamKind::Gather, planned, writer));
+    Arc::new(SortPreservingMergeExec::new(order, reader).with_fetch(fetch))
+}
+
+/// As [`copies`], the last key first.
+fn descending(keys: std::ops::Range<i64>, count: usize) -> Vec<i64> {
+    copies(keys, count).into_iter().rev().collect()
+}
+
+#[test]
+fn sorted_shares_are_merged_in_their_order() {
+    // With fewer participants than partitions, and with a leader that has no share.
+    for (count, leader, shares) in [(1, true, 1), (3, true, 3), (3, false, 2), (5, true, 5)] {
+        let mut session = Session::new(count, leader, sorted_gather(0, 5, table(9, 1000), None));
+        assert_eq!(session.run_in_order().unwrap(), descending(0..9000, shares));
+        session.end();
+    }
+}
+
+#[test]
+fn a_merge_waits_for_one_producer_while_the_queues_of_others_are_full() {
+    // Each share reads streams that the others feed, and gives far more than a queue holds.
+    let joined = join(hash(0, table(2, 8000)), hash(1, table(16, 1000)));
+    let mut session = Session::new(4, true, sorted_gather(2, 4, joined, None));
+    session.lag = 50; // the last worker: the others have filled their queues before it has sorted
+    assert_eq!(session.run_in_order().unwrap(), descending(0..16000, 16));
+    session.end();
+}
+
+#[test]
+fn a_share_whose_join_ends_early_holds_nobody_up() {
+    // Key 0 alone builds: in all participants but one the inner join wants no probe row, and would not say so before the
+    // outer one, which has far more to give than a queue holds, is dropped.
+    let few = join(hash(0, table(1, 1)), hash(1, table(40, 1000)));
+    let outer = HashJoinExecBuilder::new(table(16, 1000), few, vec![(key(), key())], JoinType::Left)
+        .with_partition_mode(PartitionMode::Partitioned)
+        .with_projection(Some(vec![0]))
+        .build_exec()
+        .unwrap();
+    let mut session = Session::new(3, true, sorted_gather(3, 3, outer, None));
+    session.lag = 50;
+    let mut expected = descending(1..16000, 3);
+    expected.extend([0; 9 + 2]);
+    assert_eq!(session.run_in_order().unwrap(), expected);
+    session.end();
+}
+
+#[test]
+fn a_merge_that_has_its_rows_stops_the_producers() {
+    let mut session = Session::new(3, true, sorted_gather(0, 3, table(100, 1000), Some(7)));
+    assert_eq!(session.run_in_order().unwrap(), [99999, 99999, 99999, 99998, 99998, 99998, 99997]);
+    session.end();
+    // One batch of each worker at most.
+    assert!(session.sent(|frame| matches!(frame, Frame::Batch { .. })) <= 2);
+    // And one that is dropped before its end: of five batches each worker has sent two.
+    let mut session = Session::new(3, true, sorted_gather(0, 3, table(40, 1000), None));
+    loop {
+        for worker in &mut session.participants[1..] {
+            worker.turn();
+        }
+        match session.participants[0].turn() {
+            Turn::Ready(_) => break,
+            Turn::Failed(error) => panic!("{error}"),
+            _ => {}
+        }
+    }
+    session.end();
+    assert!(session.sent(|frame| matches!(frame, Frame::Batch { .. })) <= 4);
+}
+
+#[test]
+fn an_error_in_a_share_reaches_the_leader() {
+    let scan = Arc::new(HeapScanExec::new(0, "t".into(), Scan::new(vec![]).unwrap()));
+    let scan = Arc::new(CheckpointExec::new(scan, true));
+    let order = LexOrdering::new([PhysicalSortExpr::new(lit(1), SortOptions::default())]).unwrap();
+    let sort = Arc::new(SortExec::new(order.clone(), scan));
+    let writer = Arc::new(DsmWriterExec::new(0, Distribution::Gather, sort));
+    let reader = Arc::new(DsmReaderExec::with_partitions(0, StreamKind::Gather, 3, writer));
+    let plan = Arc::new(SortPreservingMergeExec::new(order, reader));
+    let mut session = Session::with(3, true, plan, |host| {
+        host.blocks = 10;
+        host.fail_at_block = Some(3);
+    });
+    assert!(matches!(session.run().unwrap_err(), Error::Raised { sqlstate, .. } if sqlstate == "22012"));
 }

@@ -19,6 +19,7 @@ use datafusion::physical_plan::{
     apply_expression_roots,
 };
 
+use super::partition::CommonKeys;
 use super::reader::DsmReaderExec;
 use super::registry::{Distribution, StreamSource};
 use crate::postgres::PostgresLeafExec;
@@ -31,6 +32,7 @@ pub struct DsmWriterExec {
     pub from_leader: bool,
     /// Told by the consumers which rows they want.
     runtime_filter: Option<Arc<DynamicFilterPhysicalExpr>>,
+    common: Option<CommonKeys>,
     input: Arc<dyn ExecutionPlan>,
     metrics: ExecutionPlanMetricsSet,
     properties: Arc<PlanProperties>,
@@ -38,10 +40,10 @@ pub struct DsmWriterExec {
 
 impl DsmWriterExec {
     pub fn new(stream: u32, distribution: Distribution, input: Arc<dyn ExecutionPlan>) -> Self {
-        let properties = boundary_properties(&input);
+        let properties = boundary_properties(&input, 1);
         let from_leader = has_leaf(&input);
         let metrics = ExecutionPlanMetricsSet::new();
-        Self { stream, distribution, from_leader, runtime_filter: None, input, metrics, properties }
+        Self { stream, distribution, from_leader, runtime_filter: None, common: None, input, metrics, properties }
     }
 
     /// Its consumers say which keys they want: `BuildKeysExec` collects them.
@@ -57,11 +59,21 @@ impl DsmWriterExec {
         self.runtime_filter.is_some()
     }
 
+    /// Keys to be set apart: the join's other stream has the same, with the other treatment.
+    pub fn with_common_keys(self, common: Option<CommonKeys>) -> Self {
+        Self { common, ..self }
+    }
+
+    pub fn common_keys(&self) -> Option<&CommonKeys> {
+        self.common.as_ref()
+    }
+
     pub fn source(&self) -> StreamSource {
         StreamSource {
             input: Arc::clone(&self.input),
             distribution: self.distribution.clone(),
             runtime_filter: self.runtime_filter.clone(),
+            common: self.common.clone(),
             from_leader: self.from_leader,
             metrics: self.metrics.clone(),
         }
@@ -77,10 +89,10 @@ pub fn has_leaf(plan: &Arc<dyn ExecutionPlan>) -> bool {
 }
 
 /// Nothing known of order or partitioning: no optimiser pass plans across the boundary.
-pub(super) fn boundary_properties(input: &Arc<dyn ExecutionPlan>) -> Arc<PlanProperties> {
+pub(super) fn boundary_properties(input: &Arc<dyn ExecutionPlan>, partitions: usize) -> Arc<PlanProperties> {
     Arc::new(PlanProperties::new(
         EquivalenceProperties::new(input.schema()),
-        Partitioning::UnknownPartitioning(1),
+        Partitioning::UnknownPartitioning(partitions),
         input.properties().emission_type,
         input.properties().boundedness,
     ))
@@ -88,7 +100,11 @@ pub(super) fn boundary_properties(input: &Arc<dyn ExecutionPlan>) -> Arc<PlanPro
 
 impl DisplayAs for DsmWriterExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "DsmWriterExec: stream={}, {}", self.stream, self.distribution.kind().name())
+        write!(f, "DsmWriterExec: stream={}, {}", self.stream, self.distribution.kind().name())?;
+        match &self.common {
+            None => Ok(()),
+            Some(common) => write!(f, ", {} common keys {:?}", common.hashes().len(), common.treatment),
+        }
     }
 }
 
@@ -117,7 +133,7 @@ impl ExecutionPlan for DsmWriterExec {
 
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         let new = Self::new(self.stream, self.distribution.clone(), children.swap_remove(0));
-        Ok(Arc::new(Self { runtime_filter: self.runtime_filter.clone(), ..new }))
+        Ok(Arc::new(Self { runtime_filter: self.runtime_filter.clone(), common: self.common.clone(), ..new }))
     }
 
     fn gather_filters_for_pushdown(

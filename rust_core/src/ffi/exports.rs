@@ -17,7 +17,7 @@ use crate::emit::Emitter;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::ingest::ingest;
-use crate::metrics;
+use crate::metrics::{self, OperatorMetrics};
 use crate::parallel::{Participant, Settings, Turn};
 use crate::plan::expressions::{AnyColumns, TranslateError, Translator, key};
 use crate::plan::translate::{Clauses, Translated, translate};
@@ -612,7 +612,8 @@ pub unsafe extern "C" fn pgjs_session_metrics(
     let collected = guard(|| Ok((metrics::collect(participant.plan().as_ref()), participant.stream_counters())));
     let (operator_metrics, stream_metrics) = collected.unwrap_or_default();
     for (at, metric) in operator_metrics.into_iter().take(noperators as usize).enumerate() {
-        let metric = PgjsMetric { rows: metric.rows, elapsed_ns: metric.elapsed_ns, memory: metric.memory };
+        let OperatorMetrics { rows, elapsed_ns, memory, without_partner } = metric;
+        let metric = PgjsMetric { rows, elapsed_ns, memory, without_partner };
         // SAFETY: at < noperators.
         unsafe { operators.add(at).write(metric) };
     }

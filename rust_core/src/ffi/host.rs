@@ -24,6 +24,7 @@ pub struct PgjsRelation {
     pub name: *const c_char,
     pub natts: u32,
     pub nattnos: u32,
+    pub pins: u32,
 }
 
 #[repr(C)]
@@ -48,7 +49,7 @@ pub struct PgjsHost {
     pub interrupt_pending: *const c_int,
     pub scan_claim: unsafe extern "C" fn(*mut c_void, u32, *mut PgjsClaim) -> PgjsIo,
     pub scan_open: unsafe extern "C" fn(*mut c_void, u32, u32, *mut PgjsRelation) -> PgjsIo,
-    pub scan_page: unsafe extern "C" fn(*mut c_void, u32, u32, *mut PgjsPage) -> PgjsIo,
+    pub scan_page: unsafe extern "C" fn(*mut c_void, u32, u32, bool, *mut PgjsPage) -> PgjsIo,
     pub scan_unpin: unsafe extern "C" fn(*mut c_void, u32) -> PgjsIo,
     pub detoast: unsafe extern "C" fn(*mut c_void, *const u8, *mut *const u8, *mut usize) -> PgjsIo,
     pub send: unsafe extern "C" fn(*mut c_void, u32, *const u8, usize, bool) -> PgjsIo,
@@ -109,6 +110,7 @@ impl Host for HostTable {
             name: std::ptr::null(),
             natts: 0,
             nattnos: 0,
+            pins: 0,
         };
         // SAFETY: the table's contract; C keeps what it points at until the session is freed.
         unsafe {
@@ -117,16 +119,17 @@ impl Host for HostTable {
                 attributes: slice(out.attributes, out.natts as usize),
                 attnos: (!out.attnos.is_null()).then(|| slice(out.attnos, out.nattnos as usize)),
                 name: CStr::from_ptr(out.name).to_string_lossy(),
+                pins: out.pins as usize,
             })
         }
     }
 
-    fn scan_page(&self, scan: u32, block: u32, read: &mut dyn FnMut(Page<'_>) -> Result<()>) -> Result<()> {
+    fn scan_page(&self, scan: u32, block: u32, keep: bool, read: &mut dyn FnMut(Page<'_>) -> Result<()>) -> Result<()> {
         let mut out = PgjsPage { page: std::ptr::null(), offsets: std::ptr::null(), ntuples: 0 };
-        // SAFETY: the table's contract; the page stays pinned until the next scan callback for this
-        // scan, and `read` cannot keep what it borrows.
+        // SAFETY: the table's contract; the page stays pinned until a later scan callback for
+        // this scan, and `read` cannot keep what it borrows.
         let page = unsafe {
-            done((self.0.scan_page)(self.0.ctx, scan, block, &mut out))?;
+            done((self.0.scan_page)(self.0.ctx, scan, block, keep, &mut out))?;
             Page { bytes: slice(out.page, crate::host::PAGE_SIZE), offsets: slice(out.offsets, out.ntuples as usize) }
         };
         read(page)

@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 use crate::exchange::StreamKind;
 use crate::host::Host;
 use crate::plan::translate::{
-    AggregateNode, ColumnSource, Expr, FilterNode, GroupingSet, JoinNode, SortNode, Tree, TreeColumn, TreeKind,
-    TreeNode, WindowCall, WindowNode,
+    AggregateNode, ColumnSource, CommonKeyValues, Expr, FilterNode, GroupingSet, JoinNode, SortNode, Tree, TreeColumn,
+    TreeKind, TreeNode, WindowCall, WindowNode,
 };
 use crate::plan::types::TypeLayout;
 use crate::window::{Bound, Frame, Kind};
@@ -101,6 +101,14 @@ fn node(node: &PgjsTreeNode, numbers: &[u64], functions: &[PgjsWindowFunction]) 
             build_exchange: exchange(node.build_exchange)?,
             probe_exchange: exchange(node.probe_exchange)?,
             keys: range(node.first_key, node.nkeys),
+            common: match node.stays {
+                PGJS_STAYS_NONE => None,
+                side @ (PGJS_STAYS_BUILD | PGJS_STAYS_PROBE) => Some(CommonKeyValues {
+                    build_stays: side == PGJS_STAYS_BUILD,
+                    values: range(node.first_common, node.ncommon * node.nkeys),
+                }),
+                other => return Err(Error::internal(format!("unknown side that stays: {other}"))),
+            },
             conditions: range(node.first_condition, node.nconditions),
         }),
         PGJS_TREE_AGGREGATE => TreeKind::Aggregate(AggregateNode {

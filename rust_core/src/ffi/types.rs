@@ -127,6 +127,14 @@ pub struct PgjsTreeNode {
     /// SORT: without `limit`, of the rows that are equal in so many of the first keys the first alone; with it, rows that
     /// are equal in them to the last one come too. 0: neither.
     pub cut_keys: u32,
+    /// JOIN, with exchanges by hash: PGJS_STAYS_*, the side whose rows with a common key stay where they are, while the
+    /// other side's go to all participants. Rows of either side with a NULL in a key then stay as well.
+    pub stays: u32,
+    /// JOIN: the common keys, in `exprs`: for each of them `nkeys` Consts, values of the keys' columns of the side that
+    /// stays.
+    pub first_common: u32,
+    pub ncommon: u32,
+    pub _reserved: u32,
     /// Estimated output rows, over all participants.
     pub rows: f64,
     /// SORT, WINDOW: a bit for each key of the order, from the lowest.
@@ -134,6 +142,11 @@ pub struct PgjsTreeNode {
     /// SORT: so many rows suffice; 0: all.
     pub limit: u64,
 }
+
+/// No keys are set apart.
+pub const PGJS_STAYS_NONE: u32 = 0;
+pub const PGJS_STAYS_BUILD: u32 = 1;
+pub const PGJS_STAYS_PROBE: u32 = 2;
 
 /// What a window function gives for a row.
 pub const PGJS_WINDOW_ROW_NUMBER: u32 = 0;
@@ -306,6 +319,8 @@ pub struct PgjsMetric {
     pub elapsed_ns: u64,
     /// Bytes at its peak, of an operator that keeps rows.
     pub memory: u64,
+    /// Rows that runtime filters have dropped, of a scan.
+    pub without_partner: u64,
 }
 
 /// What one participant sent on one stream.

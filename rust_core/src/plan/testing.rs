@@ -68,7 +68,7 @@ impl Host for FakeHost {
     fn scan_open(&self, _: u32, _: u32) -> Result<Relation<'_>> {
         Err(Error::Parked)
     }
-    fn scan_page(&self, _: u32, _: u32, _: &mut dyn FnMut(Page<'_>) -> Result<()>) -> Result<()> {
+    fn scan_page(&self, _: u32, _: u32, _: bool, _: &mut dyn FnMut(Page<'_>) -> Result<()>) -> Result<()> {
         Err(Error::Parked)
     }
     fn scan_unpin(&self, _: u32) -> Result<()> {

@@ -1,23 +1,23 @@
 //! Some pages at once, so that conditions are evaluated on many rows though a page holds few.
 //!
-//! Pages are copied: only one is pinned at a time, and a copy in the cache is read again for each column. What the
-//! walker found on them is kept beside; tuples that a condition rejects are struck off before anything more of them
-//! is decoded.
+//! Pages are read where they lie, and stay pinned for as long as they are in the chunk. What the walker found on them
+//! is kept beside; tuples that a condition rejects are struck off before anything more of them is decoded.
+
+use std::ptr::NonNull;
 
 use arrow::buffer::BooleanBuffer;
 
 use crate::error::Result;
-use crate::host::{Host, PAGE_SIZE, Page};
+use crate::host::{Host, Page};
 use crate::scan::columns::ColumnBuilder;
 use crate::scan::tuple::{Offsets, PageBytes, TupleWalker, corrupted};
 
 /// Pages that fit a core's own cache, with the columns that are made of them.
 const PAGES: usize = 32;
 
-#[derive(Default)]
 pub(super) struct Chunk {
-    /// Kept for their allocations; the first [`len`](Self::len) are filled.
-    pages: Vec<Box<PageBytes>>,
+    capacity: usize,
+    pages: Vec<PinnedPage>,
     /// Of each slot of the walker: one per tuple, page after page.
     offsets: Vec<Vec<u16>>,
     /// Of each page and slot: some offset may be NULL or MISSING.
@@ -32,35 +32,53 @@ pub(super) struct Chunk {
     wanted: Vec<u16>,
 }
 
+/// A page in PostgreSQL's buffers.
+struct PinnedPage(NonNull<PageBytes>);
+
+// SAFETY: it is shared memory, where any thread may read.
+unsafe impl Send for PinnedPage {}
+
 impl Chunk {
+    /// An empty one, of at most `pins` pages.
+    pub fn new(pins: usize) -> Self {
+        Self {
+            capacity: pins.clamp(1, PAGES),
+            pages: vec![],
+            offsets: vec![],
+            special: vec![],
+            pointers: vec![],
+            rows: vec![],
+            ends: vec![],
+            wanted: vec![],
+        }
+    }
+
     /// Pages in it.
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.pages.len()
     }
 
     pub fn is_full(&self) -> bool {
-        self.len() == PAGES
+        self.len() == self.capacity
     }
 
+    /// The pages may be unpinned now.
     pub fn clear(&mut self) {
+        self.pages.clear();
         self.pointers.clear();
         self.rows.clear();
         self.ends.clear();
     }
 
-    /// Copies a page; all its visible tuples are wanted. Errors: XX001 for a page that is not what PostgreSQL writes.
+    /// Adds a page, which stays pinned until [`clear`](Self::clear); all its visible tuples are wanted. Errors: XX001
+    /// for a page that is not what PostgreSQL writes.
     pub fn push(&mut self, page: &Page<'_>, walker: &mut TupleWalker) -> Result<()> {
-        let at = self.len();
-        if at == self.pages.len() {
-            self.pages.push(Box::new([0; PAGE_SIZE]));
-        }
-        let copy = &mut self.pages[at];
         let bytes: &PageBytes = page.bytes.try_into().map_err(|_| corrupted("it has a wrong size"))?;
-        copy.copy_from_slice(bytes);
-        walker.walk(copy, page.offsets)?;
-        if at == 0 {
+        walker.walk(bytes, page.offsets)?;
+        if self.pages.is_empty() {
             self.begin_walk(walker);
         }
+        self.pages.push(PinnedPage(NonNull::from(bytes)));
         self.note(walker);
         let before = self.pointers.len() as u32;
         self.pointers.extend_from_slice(page.offsets);
@@ -77,6 +95,12 @@ impl Chunk {
     /// Tuples of a page that are still wanted.
     pub fn rows_of(&self, page: usize) -> usize {
         self.ends[page] - self.begin(page)
+    }
+
+    fn page(&self, page: usize) -> &PageBytes {
+        // SAFETY: pinned since `push` showed it: whoever fills the chunk keeps the pins until it is empty. Nobody moves
+        // or changes a visible tuple's data under a pin; of its header what others may change is not what is read.
+        unsafe { self.pages[page].0.as_ref() }
     }
 
     fn begin(&self, page: usize) -> usize {
@@ -105,7 +129,7 @@ impl Chunk {
             let begin = pointers.len();
             let rows = &self.rows[self.begin(page)..self.ends[page]];
             pointers.extend(rows.iter().map(|&row| self.pointers[row as usize]));
-            walker.walk(&self.pages[page], &pointers[begin..])?;
+            walker.walk(self.page(page), &pointers[begin..])?;
             self.note(walker);
         }
         self.rows.clear();
@@ -135,6 +159,6 @@ impl Chunk {
         self.wanted.clear();
         self.wanted.extend(rows.iter().map(|&row| offsets[row as usize]));
         let special = self.special[page * self.offsets.len() + slot];
-        builder.append(host, &self.pages[page], Offsets { of: &self.wanted, special })
+        builder.append(host, self.page(page), Offsets { of: &self.wanted, special })
     }
 }

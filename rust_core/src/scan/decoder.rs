@@ -9,7 +9,7 @@ use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, SchemaRef};
 
 use crate::error::{Error, Result};
-use crate::host::{Attribute, Host, Page, TypeLayout};
+use crate::host::{Attribute, Host, Page, Relation, TypeLayout};
 use crate::scan::ScanColumn;
 use crate::scan::columns::{ColumnBuilder, arrow_type};
 use crate::scan::exec::Scan;
@@ -30,17 +30,17 @@ pub struct PageDecoder {
 }
 
 impl PageDecoder {
-    /// A decoder for the rows of `scan`, whose columns are `columns` in a relation with these attributes, in batches
-    /// of about `batch_size` rows. Errors: XX000 when the columns are not those of the relation.
+    /// A decoder for the rows of `scan`, whose columns are `columns` in `relation`, in batches of about `batch_size` rows. Errors: XX000 when the columns are not those of the relation.
     pub fn new(
         host: &dyn Host,
-        attributes: &[Attribute],
+        relation: &Relation<'_>,
         columns: &[ScanColumn],
         scan: &Scan,
         batch_size: usize,
     ) -> Result<Self> {
+        let attributes = relation.attributes;
         let stored = columns.iter().map(|column| stored_as(attributes, column)).collect::<Result<Vec<_>>>()?;
-        let layout = Layout { attributes: attributes.to_vec(), stored, batch_size };
+        let layout = Layout { attributes: attributes.to_vec(), stored, batch_size, pins: relation.pins };
         let walker = layout.walker(&scan.output)?;
         let given = scan.output.iter().map(|&at| layout.column(host, &walker, at)).collect::<Result<_>>()?;
         let sifting = match scan.filters.is_empty() && scan.runtime_filters.is_empty() {
@@ -66,22 +66,28 @@ impl PageDecoder {
         Ok(())
     }
 
+    /// Must the pages that were taken in stay pinned?
+    pub fn needs_pages(&self) -> bool {
+        self.sifting.as_ref().is_some_and(Sifting::needs_pages)
+    }
+
     /// Must [`sift`](Self::sift) be called before the next page? `range_ends`: the pages that come belong elsewhere.
     pub fn must_sift(&self, range_ends: bool) -> bool {
         self.sifting.as_ref().is_some_and(|sifting| sifting.is_due(range_ends))
     }
 
-    /// Takes in the rows of the chunk that satisfy all conditions, until the batch is full. Errors: what a condition
-    /// raises.
-    pub fn sift(&mut self, host: &dyn Host) -> Result<()> {
-        let Some(mut sifting) = self.sifting.take() else { return Ok(()) };
+    /// Takes in the rows of the chunk that satisfy all conditions, until the batch is full; how many rows runtime filters
+    /// have dropped. Errors: what a condition raises.
+    pub fn sift(&mut self, host: &dyn Host) -> Result<usize> {
+        let Some(mut sifting) = self.sifting.take() else { return Ok(0) };
         while !self.is_full()
             && let Some(rows) = sifting.next_page(host, &mut self.columns)?
         {
             self.rows += rows;
         }
+        let without_partner = sifting.take_without_partner();
         self.sifting = Some(sifting);
-        Ok(())
+        Ok(without_partner)
     }
 
     /// Are its rows worth a batch, though there may be more pages in the range?

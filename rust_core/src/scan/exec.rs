@@ -13,7 +13,7 @@
 //! Parts lay their tuples out each in its own way, and number their attributes so; their batches are alike.
 //!
 //! Invariant: the host is called only from `poll_next`, so within a turn. Dropping a stream calls nothing: the
-//! pin that the last page left belongs to C, which lets it go with its scan.
+//! pins that the last pages left belong to C, which lets them go with its scan.
 
 use std::fmt;
 use std::pin::Pin;
@@ -235,6 +235,7 @@ impl ExecutionPlan for HeapScanExec {
             state: State::Unopened,
             claim: Claim { part: 0, blocks: 0..0 },
             visible: MetricBuilder::new(&self.metrics).counter(VISIBLE_ROWS, partition),
+            without_partner: MetricBuilder::new(&self.metrics).counter(WITHOUT_PARTNER, partition),
             metrics: BaselineMetrics::new(&self.metrics, partition),
         };
         Ok(Box::pin(cooperative(stream)))
@@ -248,6 +249,9 @@ impl ExecutionPlan for HeapScanExec {
 /// The metric that counts the rows before any condition.
 pub(crate) const VISIBLE_ROWS: &str = "visible_rows";
 
+/// The metric that counts the rows that runtime filters have dropped.
+pub(crate) const WITHOUT_PARTNER: &str = "rows_without_partner";
+
 struct HeapScanStream {
     session: Arc<SessionContext>,
     number: u32,
@@ -259,6 +263,7 @@ struct HeapScanStream {
     /// What is left of the claimed range.
     claim: Claim,
     visible: Count,
+    without_partner: Count,
     metrics: BaselineMetrics,
 }
 
@@ -290,7 +295,7 @@ impl HeapScanStream {
                     return Poll::Ready(last);
                 }
                 State::Reading { decoder, .. } if decoder.must_sift(range_ends) && !decoder.is_full() => {
-                    decoder.sift(host)?;
+                    self.without_partner.add(decoder.sift(host)?);
                     continue;
                 }
                 State::Reading { decoder, .. } if decoder.rows() > 0 => {
@@ -314,12 +319,13 @@ impl HeapScanStream {
             match &mut self.state {
                 State::Reading { part, decoder } if *part == self.claim.part => {
                     let block = self.claim.blocks.start;
-                    let visible = &self.visible;
+                    let (keep, visible) = (decoder.needs_pages(), &self.visible);
                     let read = &mut |page: Page<'_>| {
                         visible.add(page.offsets.len());
                         decoder.push(host, page)
                     };
-                    host.scan_page(self.number, block, read).map_err(|error| located(error, block, &self.table))?;
+                    host.scan_page(self.number, block, keep, read)
+                        .map_err(|error| located(error, block, &self.table))?;
                     self.claim.blocks.start += 1;
                 }
                 State::Reading { decoder, .. } if decoder.rows() > 0 => return Poll::Ready(decoder.finish().map(Some)),
@@ -343,7 +349,7 @@ impl HeapScanStream {
                 Ok(ScanColumn { attno, ..column.clone() })
             })
             .collect::<Result<Vec<_>>>()?;
-        let decoder = PageDecoder::new(host, relation.attributes, &columns, &self.scan, self.batch_size)?;
+        let decoder = PageDecoder::new(host, &relation, &columns, &self.scan, self.batch_size)?;
         self.state = State::Reading { part, decoder: Box::new(decoder) };
         self.table = relation.name.into_owned();
         Ok(())

@@ -29,7 +29,7 @@ pub(crate) mod varlena;
 
 pub use columns::arrow_type;
 pub(crate) use columns::varying_array;
-pub(crate) use exec::VISIBLE_ROWS;
 pub use exec::{HeapScanExec, Scan, ScanColumn};
+pub(crate) use exec::{VISIBLE_ROWS, WITHOUT_PARTNER};
 pub use sieve::ScanFilter;
 pub(crate) use varlena::{LONG_HEADER, MAX_SIZE as MAX_VARLENA_SIZE, long_header};

@@ -158,15 +158,21 @@ impl Sieve {
         Ok(true)
     }
 
-    /// Strikes off the chunk's tuples that fail a condition. Errors: what a condition raises; XX001.
-    pub fn sift(&mut self, host: &dyn Host, chunk: &mut Chunk) -> Result<()> {
+    /// Strikes off the chunk's tuples that fail a condition; how many of them fail a runtime filter. Errors: what a
+    /// condition raises; XX001.
+    pub fn sift(&mut self, host: &dyn Host, chunk: &mut Chunk) -> Result<usize> {
+        let mut without_partner = 0;
         for stage in &mut self.stages {
-            if chunk.rows() == 0 {
-                return Ok(());
+            let before = chunk.rows();
+            if before == 0 {
+                break;
             }
             stage.sift(host, chunk)?;
+            if stage.optional {
+                without_partner += before - chunk.rows();
+            }
         }
-        Ok(())
+        Ok(without_partner)
     }
 }
 

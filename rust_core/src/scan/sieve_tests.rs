@@ -95,6 +95,19 @@ fn batches_are_full_though_few_rows_pass() {
 }
 
 #[test]
+fn few_pins_are_enough() {
+    for pins in [1, 3] {
+        let mut host = host(&numbers(1000), 20);
+        Arc::get_mut(&mut host).unwrap().pins = pins;
+        let few = op(column(2), Lt, lit(1));
+        let found = all(&host, scan(&host, vec![filter(few)], &[0, 1])).unwrap();
+        assert_eq!(found.num_rows(), 100);
+        let texts: Vec<_> = found.column(1).as_string::<i32>().iter().map(Option::unwrap).collect();
+        assert_eq!(texts[..2], ["text 0", "text 10"]);
+    }
+}
+
+#[test]
 fn what_may_raise_meets_what_is_left() {
     let host = host(&numbers(500), 7);
     let divides = || raising(op(op(lit(100), Divide, column(2)), Gt, lit(20)));

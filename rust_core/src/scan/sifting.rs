@@ -29,6 +29,8 @@ pub(super) struct Layout {
     /// Of each column: which attribute it is, and its type in the plan.
     pub stored: Vec<(usize, DataType)>,
     pub batch_size: usize,
+    /// Pages that may be pinned at a time.
+    pub pins: usize,
 }
 
 impl Layout {
@@ -68,6 +70,8 @@ pub(super) struct Sifting {
     settled: bool,
     /// Conditions that had something to say when the order was settled, or is being.
     speaking: usize,
+    /// Rows that runtime filters have dropped since they were last asked for.
+    without_partner: usize,
     chunk: Chunk,
     /// Pages of the chunk that are still to be decoded, once it has been sifted.
     left: Option<Range<usize>>,
@@ -82,6 +86,7 @@ struct Pass {
 impl Sifting {
     pub fn new(host: &dyn Host, scan: &Scan, layout: Layout) -> Result<Self> {
         let mut sifting = Self {
+            chunk: Chunk::new(layout.pins),
             layout,
             input: scan.input.clone(),
             output: scan.output.clone(),
@@ -90,7 +95,7 @@ impl Sifting {
             slots: vec![],
             settled: false,
             speaking: 0,
-            chunk: Chunk::default(),
+            without_partner: 0,
             left: None,
         };
         sifting.plan(host, 0)?;
@@ -118,7 +123,7 @@ impl Sifting {
 
     /// Is there anything to do for the page that comes next? Without, it may be decoded whole.
     pub fn takes_pages(&self) -> Result<bool> {
-        if self.chunk.len() > 0 {
+        if self.needs_pages() {
             return Ok(true);
         }
         for pass in &self.passes {
@@ -129,7 +134,12 @@ impl Sifting {
         Ok(false)
     }
 
-    /// Adds a page to the chunk. Errors: XX001 for a page that is not what PostgreSQL writes.
+    /// Must the pages that were pushed stay pinned?
+    pub fn needs_pages(&self) -> bool {
+        self.chunk.len() > 0
+    }
+
+    /// Adds a page to the chunk; it must stay pinned while the chunk [needs](Self::needs_pages) it. Errors: XX001 for a page that is not what PostgreSQL writes.
     pub fn push(&mut self, page: &Page<'_>) -> Result<()> {
         match self.passes.first_mut() {
             Some(pass) => self.chunk.push(page, &mut pass.walker),
@@ -164,6 +174,11 @@ impl Sifting {
         Ok(Some(self.chunk.rows_of(page)))
     }
 
+    /// Rows that runtime filters have dropped since the last call.
+    pub fn take_without_partner(&mut self) -> usize {
+        std::mem::take(&mut self.without_partner)
+    }
+
     fn count_speaking(&self) -> Result<usize> {
         self.passes.iter().map(|pass| pass.sieve.speaking()).sum()
     }
@@ -173,7 +188,7 @@ impl Sifting {
             if number > 0 {
                 self.chunk.walk_again(walker)?;
             }
-            sieve.sift(host, &mut self.chunk)?;
+            self.without_partner += sieve.sift(host, &mut self.chunk)?;
         }
         Ok(())
     }

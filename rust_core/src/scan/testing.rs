@@ -207,6 +207,23 @@ impl HeapPage {
     }
 }
 
+/// Copies of the pages that were asked for. Those that are not pinned any more are filled with rubbish, for whoever
+/// reads them still.
+#[derive(Default)]
+pub struct Pinned {
+    pages: Vec<HeapPage>,
+    dropped: Vec<HeapPage>,
+}
+
+impl Pinned {
+    fn unpin(&mut self) {
+        for mut page in self.pages.drain(..) {
+            page.bytes.fill(0xEE);
+            self.dropped.push(page);
+        }
+    }
+}
+
 /// Serves one table as scan 0, or several as its parts.
 #[derive(Default)]
 pub struct FakeHost {
@@ -220,6 +237,9 @@ pub struct FakeHost {
     pub parks_at: Option<u32>,
     pub pages_read: AtomicU32,
     pub unpinned: AtomicU32,
+    /// Pages that may be pinned at a time.
+    pub pins: usize,
+    pub pinned: Mutex<Pinned>,
     pub calls: AtomicU32,
     /// Where this part has the attributes of the scan's table, if elsewhere.
     pub attnos: Option<Vec<i16>>,
@@ -231,7 +251,7 @@ pub struct FakeHost {
 impl FakeHost {
     /// Pages claimed in ranges of `range` blocks.
     pub fn new(attributes: Vec<Attribute>, pages: Vec<HeapPage>, range: u32) -> Self {
-        let host = Self { attributes, pages, ..Self::default() };
+        let host = Self { attributes, pages, pins: 32, ..Self::default() };
         host.rewind(range);
         host
     }
@@ -281,21 +301,29 @@ impl Host for FakeHost {
         assert_eq!(scan, 0);
         let host = self.part(part);
         let name = if part == 0 { "t".into() } else { format!("t{part}").into() };
-        Ok(Relation { attributes: &host.attributes, attnos: host.attnos.as_deref(), name })
+        Ok(Relation { attributes: &host.attributes, attnos: host.attnos.as_deref(), name, pins: self.pins })
     }
 
-    fn scan_page(&self, _: u32, block: u32, read: &mut dyn FnMut(Page<'_>) -> Result<()>) -> Result<()> {
+    fn scan_page(&self, _: u32, block: u32, keep: bool, read: &mut dyn FnMut(Page<'_>) -> Result<()>) -> Result<()> {
         self.called();
         self.pages_read.fetch_add(1, Ordering::Relaxed);
         if self.parks_at == Some(block) {
             return Err(Error::Parked);
         }
-        read(self.part(self.claimed.load(Ordering::Relaxed)).pages[block as usize].page())
+        let page = self.part(self.claimed.load(Ordering::Relaxed)).pages[block as usize].clone();
+        let mut pinned = self.pinned.lock().unwrap();
+        if !keep {
+            pinned.unpin();
+        }
+        pinned.pages.push(page);
+        assert!(pinned.pages.len() <= self.pins, "more pages are pinned than may be");
+        read(pinned.pages.last().unwrap().page())
     }
 
     fn scan_unpin(&self, _: u32) -> Result<()> {
         self.called();
         self.unpinned.fetch_add(1, Ordering::Relaxed);
+        self.pinned.lock().unwrap().unpin();
         Ok(())
     }
 

@@ -23,7 +23,7 @@ use super::decoder::PageDecoder;
 use super::testing::*;
 use super::*;
 use crate::error::{Error, Result, sqlstate};
-use crate::host::{Attribute, TypeLayout};
+use crate::host::{Attribute, Host as _, TypeLayout};
 
 fn layout(attribute: &Attribute) -> TypeLayout {
     TypeLayout { len: attribute.attlen, byval: attribute.attbyval, utf8: true }
@@ -48,7 +48,7 @@ pub(super) fn columns(attributes: &[Attribute], numbers: &[u32]) -> (Vec<ScanCol
 fn decode(host: &FakeHost, numbers: &[u32]) -> Result<RecordBatch> {
     let (columns, _) = columns(&host.attributes, numbers);
     let scan = Scan::new(columns)?;
-    let mut decoder = PageDecoder::new(host, &host.attributes, &scan.columns, &scan, 8192)?;
+    let mut decoder = PageDecoder::new(host, &host.scan_open(0, 0).unwrap(), &scan.columns, &scan, 8192)?;
     for page in &host.pages {
         decoder.push(host, page.page())?;
     }
@@ -257,7 +257,7 @@ fn columns_of_another_table() {
     for (attno, typid) in [(2, 23), (3, 23), (0, 23), (1, 25)] {
         columns[0].attno = attno;
         columns[0].typid = typid;
-        assert!(PageDecoder::new(&host, &host.attributes, &columns, &scan, 10).is_err());
+        assert!(PageDecoder::new(&host, &host.scan_open(0, 0).unwrap(), &columns, &scan, 10).is_err());
     }
 }
 
@@ -727,7 +727,7 @@ fn text_of_another_encoding_is_bytes() {
     let (mut columns, _) = columns(&host.attributes, &[1]);
     columns[0].layout.utf8 = false;
     let scan = Scan::new(columns).unwrap();
-    let mut decoder = PageDecoder::new(&host, &host.attributes, &scan.columns, &scan, 8192).unwrap();
+    let mut decoder = PageDecoder::new(&host, &host.scan_open(0, 0).unwrap(), &scan.columns, &scan, 8192).unwrap();
     decoder.push(&host, host.pages[0].page()).unwrap();
     assert_eq!(decoder.finish().unwrap().column(0).as_binary::<i32>().value(0), [0xE4]);
 }

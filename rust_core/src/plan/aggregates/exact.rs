@@ -119,9 +119,9 @@ impl Summand<2> for i256 {
 
 #[derive(Clone, Copy)]
 pub(super) struct Sum<const W: usize> {
-    limbs: [u128; W],
-    rest: i64,
-    count: i64,
+    pub limbs: [u128; W],
+    pub rest: i64,
+    pub count: i64,
 }
 
 impl<const W: usize> Default for Sum<W> {
@@ -132,7 +132,7 @@ impl<const W: usize> Default for Sum<W> {
 
 impl<const W: usize> Sum<W> {
     #[inline(always)]
-    fn add(&mut self, limbs: [u128; W], carry: i64) {
+    pub fn add(&mut self, limbs: [u128; W], carry: i64) {
         let mut carried = false;
         for (limb, other) in self.limbs.iter_mut().zip(limbs) {
             let (sum, over) = limb.overflowing_add(other);
@@ -143,7 +143,7 @@ impl<const W: usize> Sum<W> {
     }
 
     #[inline(always)]
-    fn take<S: Summand<W>>(&mut self, value: S) {
+    pub fn take<S: Summand<W>>(&mut self, value: S) {
         self.count += 1;
         match value.special() {
             0 => self.add(value.limbs(), -i64::from(value.negative())),
@@ -151,13 +151,13 @@ impl<const W: usize> Sum<W> {
         }
     }
 
-    fn merge(&mut self, other: &Self) {
+    pub fn merge(&mut self, other: &Self) {
         self.count += other.count;
         self.add(other.limbs, other.rest >> CARRY_SHIFT);
         self.rest |= other.rest & FLAGS;
     }
 
-    fn special(&self) -> Option<Special> {
+    pub fn special(&self) -> Option<Special> {
         let has = |flag| self.rest & flag != 0;
         match (has(INFINITY), has(NEGATIVE_INFINITY)) {
             _ if has(NAN) => Some(Special::NaN),
@@ -170,6 +170,12 @@ impl<const W: usize> Sum<W> {
 
     /// Of a sum that is a number.
     fn digits(&self, scale: u32) -> Digits {
+        let (negative, mut magnitude) = self.magnitude();
+        Digits::new(negative, &mut magnitude, scale)
+    }
+
+    /// Is it negative, and the limbs of its absolute value, the lowest first.
+    pub fn magnitude(&self) -> (bool, Vec<u64>) {
         let carry = self.rest >> CARRY_SHIFT;
         let negative = carry < 0;
         let mut magnitude: Vec<u64> = self.limbs.iter().flat_map(|limb| [*limb as u64, (*limb >> 64) as u64]).collect();
@@ -180,7 +186,7 @@ impl<const W: usize> Sum<W> {
                 (*limb, borrow) = (!*limb).overflowing_add(borrow.into());
             }
         }
-        Digits::new(negative, &mut magnitude, scale)
+        (negative, magnitude)
     }
 
     /// A sum that is an i128.

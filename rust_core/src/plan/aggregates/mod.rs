@@ -11,6 +11,7 @@
 //! | `exact.rs` | sums and averages of integers and decimals, as numeric |
 //! | `free_numeric.rs` | the same of numerics of any scale |
 //! | `floats.rs` | sums, least and greatest of floats |
+//! | `variance.rs` | variances of integers and decimals, as numeric |
 //! | `moments.rs` | averages, variances and regressions of floats |
 //! | `bytes.rs` | least and greatest of numerics of any scale, and of char(n) |
 //! | `any_value.rs` | some value of a group |
@@ -23,6 +24,7 @@ mod free_numeric;
 mod groups;
 mod integers;
 mod moments;
+mod variance;
 
 use std::sync::{Arc, LazyLock};
 
@@ -50,6 +52,7 @@ pub use groups::Step;
 use groups::{Aggregate, AnyGroups, Grouped, Ungrouped};
 use integers::{CountRows, SumInt};
 use moments::{OfOne, OfTwo, One, Two};
+use variance::Variance;
 
 /// The aggregates, each in one line: name here, name in plans, number of arguments.
 macro_rules! functions {
@@ -266,6 +269,13 @@ impl Function {
                 simple(Extreme::new(Order::Bpchar, greatest, text.clone()), text.clone())
             }
             (Self::RegrCount, [Float64, Float64]) => simple(CountRows, Int64),
+            (
+                Self::VarPop | Self::VarSamp | Self::StddevPop | Self::StddevSamp,
+                [Int16 | Int32 | Int64 | Decimal128(..)],
+            ) => {
+                let Some(what) = self.of_one() else { return Err(self.refusal(args).into()) };
+                variance(what, &args[0])?
+            }
             (_, [Float32 | Float64]) => match self.of_one() {
                 Some(what) => plan(One(what), Float64, moments::states(2)),
                 None => return Err(self.refusal(args).into()),
@@ -315,13 +325,12 @@ impl Function {
 /// sum or avg, as numeric.
 fn numeric(kind: Kind, summand: &DataType) -> Result<Plan> {
     let exact = |limbs| (DataType::Binary, exact::states(kind, limbs));
-    let scale = |scale: i8| u8::try_from(scale).map_err(|_| Error::internal("a decimal has a negative scale"));
     let ((result, states), groups): (_, Box<dyn FnOnce() -> AnyGroups>) = match *summand {
         DataType::Int16 => (exact(1), exactly::<Int16Type, 1>(kind, 0)),
         DataType::Int32 => (exact(1), exactly::<Int32Type, 1>(kind, 0)),
         DataType::Int64 => (exact(1), exactly::<Int64Type, 1>(kind, 0)),
-        DataType::Decimal128(_, decimals) => (exact(1), exactly::<Decimal128Type, 1>(kind, scale(decimals)?)),
-        DataType::Decimal256(_, decimals) => (exact(2), exactly::<Decimal256Type, 2>(kind, scale(decimals)?)),
+        DataType::Decimal128(_, decimals) => (exact(1), exactly::<Decimal128Type, 1>(kind, scale_of(decimals)?)),
+        DataType::Decimal256(_, decimals) => (exact(2), exactly::<Decimal256Type, 2>(kind, scale_of(decimals)?)),
         DataType::Binary => {
             let counts = usize::from(kind == Kind::Average);
             let states = std::iter::once(DataType::Binary).chain(std::iter::repeat_n(DataType::Int64, counts));
@@ -331,6 +340,24 @@ fn numeric(kind: Kind, summand: &DataType) -> Result<Plan> {
         ref other => return Err(unexpected(other).into()),
     };
     Ok(Plan { result, states, groups })
+}
+
+/// A variance or deviation, as numeric.
+fn variance(what: OfOne, value: &DataType) -> Result<Plan> {
+    let states = variance::states();
+    Ok(match *value {
+        DataType::Int16 => plan(Variance::<Int16Type>::new(what, 0), DataType::Binary, states),
+        DataType::Int32 => plan(Variance::<Int32Type>::new(what, 0), DataType::Binary, states),
+        DataType::Int64 => plan(Variance::<Int64Type>::new(what, 0), DataType::Binary, states),
+        DataType::Decimal128(_, decimals) => {
+            plan(Variance::<Decimal128Type>::new(what, scale_of(decimals)?), DataType::Binary, states)
+        }
+        ref other => return Err(unexpected(other).into()),
+    })
+}
+
+fn scale_of(decimals: i8) -> Result<u8> {
+    Ok(u8::try_from(decimals).map_err(|_| Error::internal("a decimal has a negative scale"))?)
 }
 
 fn exactly<T, const W: usize>(kind: Kind, scale: u8) -> Box<dyn FnOnce() -> AnyGroups>

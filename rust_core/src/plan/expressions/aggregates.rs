@@ -94,10 +94,26 @@ fn rule(function: Oid) -> Option<Rule> {
         F_BIT_AND_INT2 | F_BIT_AND_INT4 | F_BIT_AND_INT8 => Shared(bit_and_or_xor::bit_and_udaf),
         F_BIT_OR_INT2 | F_BIT_OR_INT4 | F_BIT_OR_INT8 => Shared(bit_and_or_xor::bit_or_udaf),
         F_BIT_XOR_INT2 | F_BIT_XOR_INT4 | F_BIT_XOR_INT8 => Shared(bit_and_or_xor::bit_xor_udaf),
-        F_VAR_POP_FLOAT4 | F_VAR_POP_FLOAT8 => Native(Function::VarPop),
-        F_VAR_SAMP_FLOAT4 | F_VAR_SAMP_FLOAT8 | F_VARIANCE_FLOAT4 | F_VARIANCE_FLOAT8 => Native(Function::VarSamp),
-        F_STDDEV_POP_FLOAT4 | F_STDDEV_POP_FLOAT8 => Native(Function::StddevPop),
-        F_STDDEV_SAMP_FLOAT4 | F_STDDEV_SAMP_FLOAT8 | F_STDDEV_FLOAT4 | F_STDDEV_FLOAT8 => Native(Function::StddevSamp),
+        F_VAR_POP_INT2 | F_VAR_POP_INT4 | F_VAR_POP_INT8 | F_VAR_POP_FLOAT4 | F_VAR_POP_FLOAT8 | F_VAR_POP_NUMERIC => {
+            Native(Function::VarPop)
+        }
+        F_VAR_SAMP_INT2 | F_VAR_SAMP_INT4 | F_VAR_SAMP_INT8 | F_VAR_SAMP_FLOAT4 | F_VAR_SAMP_FLOAT8
+        | F_VAR_SAMP_NUMERIC | F_VARIANCE_INT2 | F_VARIANCE_INT4 | F_VARIANCE_INT8 | F_VARIANCE_FLOAT4
+        | F_VARIANCE_FLOAT8 | F_VARIANCE_NUMERIC => Native(Function::VarSamp),
+        F_STDDEV_POP_INT2 | F_STDDEV_POP_INT4 | F_STDDEV_POP_INT8 | F_STDDEV_POP_FLOAT4 | F_STDDEV_POP_FLOAT8
+        | F_STDDEV_POP_NUMERIC => Native(Function::StddevPop),
+        F_STDDEV_SAMP_INT2
+        | F_STDDEV_SAMP_INT4
+        | F_STDDEV_SAMP_INT8
+        | F_STDDEV_SAMP_FLOAT4
+        | F_STDDEV_SAMP_FLOAT8
+        | F_STDDEV_SAMP_NUMERIC
+        | F_STDDEV_INT2
+        | F_STDDEV_INT4
+        | F_STDDEV_INT8
+        | F_STDDEV_FLOAT4
+        | F_STDDEV_FLOAT8
+        | F_STDDEV_NUMERIC => Native(Function::StddevSamp),
         F_CORR => Native(Function::Corr),
         F_COVAR_POP => Native(Function::CovarPop),
         F_COVAR_SAMP => Native(Function::CovarSamp),
@@ -157,6 +173,10 @@ impl Rule {
             Self::Native(Function::SumInt | Function::RegrCount) => false,
             // The order does not matter to a sum of numerics of any scale, but 1.0 or 1.00 does.
             Self::Native(Function::SumNumeric | Function::AvgNumeric) => free,
+            // Of integers and decimals they are exact.
+            Self::Native(Function::VarPop | Function::VarSamp | Function::StddevPop | Function::StddevSamp) => {
+                args.iter().any(|arg| arg.data_type.is_floating())
+            }
             Self::Native(_) => true,
             Self::Extreme(Class::Plain | Class::Integer | Class::Text, _) => false,
             Self::Extreme(Class::Numeric, _) => free,

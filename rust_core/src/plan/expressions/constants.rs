@@ -41,6 +41,38 @@ pub(super) unsafe fn scalar(host: &dyn Host, constant: &pg_sys::Const) -> Result
     }
 }
 
+/// A Const as a column held as `data_type` has it; None where it would not.
+///
+/// # Safety
+/// As [`scalar`].
+pub(super) unsafe fn stored(
+    host: &dyn Host,
+    constant: &pg_sys::Const,
+    data_type: &DataType,
+) -> Result<Option<ScalarValue>, TranslateError> {
+    // SAFETY: the caller's promise, here and below.
+    let value = unsafe { scalar(host, constant)? };
+    Ok(match (value, data_type) {
+        (_, DataType::Binary) if constant.consttype == pg_sys::NUMERICOID && !constant.constisnull => {
+            let payload = unsafe { varlena::load(host, constant.constvalue.cast_mut_ptr())? };
+            Some(ScalarValue::Binary(Some(payload)))
+        }
+        (ScalarValue::Decimal128(Some(value), _, scale), &DataType::Decimal128(precision, wanted)) => {
+            rescaled(value, scale, wanted).map(|value| ScalarValue::Decimal128(Some(value), precision, wanted))
+        }
+        (value, data_type) => (value.data_type() == *data_type).then_some(value),
+    })
+}
+
+/// A decimal with more digits after the point.
+fn rescaled(value: i128, scale: i8, wanted: i8) -> Option<i128> {
+    if value == NUMERIC_NAN {
+        return Some(value);
+    }
+    let more = u32::try_from(wanted.checked_sub(scale)?).ok()?;
+    value.checked_mul(10_i128.checked_pow(more)?)
+}
+
 /// The values of one type.
 struct Values {
     typid: Oid,
@@ -226,6 +258,15 @@ mod tests {
 
     fn payload(header: &[u16], digits: &[u16]) -> Vec<u8> {
         header.iter().chain(digits).flat_map(|half| half.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn decimals_of_another_scale() {
+        assert_eq!(rescaled(15, 1, 3), Some(1500));
+        assert_eq!(rescaled(-15, 1, 1), Some(-15));
+        assert_eq!(rescaled(NUMERIC_NAN, 0, 2), Some(NUMERIC_NAN));
+        assert_eq!(rescaled(15, 3, 1), None, "a column of that scale has no such value");
+        assert_eq!(rescaled(i128::MAX / 2, 0, 3), None);
     }
 
     #[test]

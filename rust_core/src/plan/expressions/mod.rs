@@ -404,6 +404,23 @@ pub unsafe fn key(
     }
 }
 
+/// The value of a Const as a column of the plan, of the Const's type and held as `data_type`, has it; None where it would
+/// not hold it.
+///
+/// # Safety
+/// As [`Translator::predicate`].
+pub unsafe fn stored(
+    host: &dyn Host,
+    node: *const pg_sys::Node,
+    data_type: &DataType,
+) -> Result<Option<ScalarValue>, TranslateError> {
+    // SAFETY: the caller's promise.
+    match unsafe { Expression::read(node)? } {
+        Expression::Const(constant) => unsafe { constants::stored(host, constant, data_type) },
+        _ => decline("a value that is not constant is not supported"),
+    }
+}
+
 /// The two operands of an equality clause.
 ///
 /// # Safety

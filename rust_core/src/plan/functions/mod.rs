@@ -18,6 +18,7 @@ pub(in crate::plan) mod numeric;
 pub(in crate::plan) mod numeric_digits;
 pub(in crate::plan) mod numeric_division;
 mod numeric_order;
+pub(in crate::plan) mod numeric_root;
 mod strings;
 pub(in crate::plan) mod text;
 mod unscaled;

@@ -153,7 +153,7 @@ fn divide_long(dividend: &[u16], divisor: &[u16]) -> Vec<u16> {
 }
 
 /// Rounds half away from zero to the display scale; the digits end one behind the one in which it ends.
-fn round(value: &mut Digits) {
+pub(super) fn round(value: &mut Digits) {
     let Some(behind) = value.digits.pop() else { return };
     let surplus = value.scale.next_multiple_of(DECIMALS) - value.scale;
     let unit = POWERS[surplus as usize];

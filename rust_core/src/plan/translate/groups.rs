@@ -52,6 +52,8 @@ struct Foreign {
 /// What an aggregation gives, over one input.
 #[derive(Default)]
 struct Grouping {
+    /// In the names of its columns: what tells them from those of other groupings.
+    name: usize,
     group_by: Vec<(Arc<dyn PhysicalExpr>, String)>,
     functions: Vec<Arc<AggregateFunctionExpr>>,
     filters: Vec<Option<Arc<dyn PhysicalExpr>>>,
@@ -213,7 +215,11 @@ impl Builder<'_, '_> {
         let schema = input.plan.schema();
         let layout = Layout { columns: &input.columns, schema: &schema };
         let translator = Translator::new(self.tree.host, &layout);
-        let mut grouping = Grouping { sets: aggregate.sets.clone(), ..Grouping::default() };
+        let mut grouping = Grouping {
+            name: aggregate.keys.first().copied().unwrap_or_default(),
+            sets: aggregate.sets.clone(),
+            ..Grouping::default()
+        };
         let mut given = BTreeSet::new();
         let mut samples = vec![];
         for &expr in &aggregate.keys {
@@ -225,7 +231,7 @@ impl Builder<'_, '_> {
             let column = column.filter(|column| needed.contains(column) && given.insert(*column));
             let exact = key.eq(&value);
             let number = grouping.group_by.len();
-            grouping.group_by.push((key, format!("key.{number}")));
+            grouping.group_by.push((key, format!("key.{}.{number}", grouping.name)));
             grouping.columns.push(column.filter(|_| exact));
             if let Some(column) = column.filter(|_| !exact) {
                 samples.push((column, value));
@@ -316,7 +322,7 @@ impl Grouping {
     ) -> Result<()> {
         let call = AggregateExprBuilder::new(function, args)
             .schema(Arc::clone(schema))
-            .alias(format!("aggregate.{}", self.functions.len()))
+            .alias(format!("aggregate.{}.{}", self.name, self.functions.len()))
             .build()?;
         self.functions.push(Arc::new(call));
         self.filters.push(filter);

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arrow::array::{RecordBatch, new_null_array};
 use arrow::datatypes::{Field, Schema};
 use datafusion::common::{JoinSide, JoinType, ScalarValue};
 use datafusion::physical_expr::expressions::Literal;
@@ -18,9 +19,11 @@ use super::{
     translate_error,
 };
 use crate::error::{Error, Result};
-use crate::exchange::{BuildKeysExec, Distribution, DsmWriterExec, StreamKind, has_leaf};
+use crate::exchange::{
+    BuildKeysExec, CommonKeys, Distribution, DsmWriterExec, StreamKind, Treatment, has_leaf, key_hashes,
+};
 use crate::nested_loop::SkipProbeExec;
-use crate::plan::expressions::{key, operands, variables};
+use crate::plan::expressions::{key, operands, stored, variables};
 use crate::plan::functions::cancellable;
 use crate::postgres::{MatchColumns, MatchKind, PostgresMatchExec, RowNumberExec};
 
@@ -54,9 +57,23 @@ impl Builder<'_, '_> {
         if tree.participants > 1 {
             let keys = |side: usize| on.iter().map(|pair| [&pair.0, &pair.1][side].clone()).collect::<Vec<_>>();
             let (build_width, probe_width) = (tree.nodes[build].width, tree.nodes[probe].width);
+            let [build_apart, probe_apart] = match &join.common {
+                None => [None, None],
+                Some(common) => {
+                    let (side, columns) = if common.build_stays { (0, &left) } else { (1, &right) };
+                    let hashes = unsafe { self.common_hashes(join, &common.values, &keys(side), columns) }?;
+                    [0, 1].map(|of| {
+                        let treatment = if of == side { Treatment::Stay } else { Treatment::Copy };
+                        Some(CommonKeys::new(hashes.clone(), treatment))
+                    })
+                }
+            };
             match join.build_exchange {
                 None => {}
-                Some(StreamKind::Hash) => left = self.exchange(left, Distribution::Hash(keys(0)), node, build_width),
+                Some(StreamKind::Hash) => {
+                    let apart = |writer: DsmWriterExec| writer.with_common_keys(build_apart);
+                    left = self.exchange_by(left, Distribution::Hash(keys(0)), node, build_width, 1, apart);
+                }
                 // What is joined to a leaf joins in the leader alone: nobody else would read its copy.
                 Some(StreamKind::Broadcast) if join.probe_exchange.is_none() && has_leaf(&right.plan) => {
                     left = self.exchange(left, Distribution::Gather, node, build_width);
@@ -69,11 +86,15 @@ impl Builder<'_, '_> {
                 // The scans of the probe side hear of the build side's keys, where rows without one can be spared.
                 Some(StreamKind::Hash) if wants_matches_only(join_type) => {
                     let by_keys = Distribution::Hash(keys(1));
-                    right = self.exchange_by(right, by_keys, node, probe_width, DsmWriterExec::with_runtime_filter);
+                    let apart = |writer: DsmWriterExec| writer.with_runtime_filter().with_common_keys(probe_apart);
+                    right = self.exchange_by(right, by_keys, node, probe_width, 1, apart);
                     let stream = self.streams.len() as u32 - 1;
                     left.plan = Arc::new(BuildKeysExec::new(stream, keys(0), left.plan));
                 }
-                Some(StreamKind::Hash) => right = self.exchange(right, Distribution::Hash(keys(1)), node, probe_width),
+                Some(StreamKind::Hash) => {
+                    let apart = |writer: DsmWriterExec| writer.with_common_keys(probe_apart);
+                    right = self.exchange_by(right, Distribution::Hash(keys(1)), node, probe_width, 1, apart);
+                }
                 Some(_) => return Err(Error::internal("a probe side can only stay or be shuffled")),
             }
         }
@@ -119,8 +140,8 @@ impl Builder<'_, '_> {
         unsafe { self.filtered(built, node, others, needed) }
     }
 
-    /// A join that gives its probe rows also, once or only without a match, and has conditions that PostgreSQL
-    /// evaluates: see `postgres/matching.rs`.
+    /// A join that gives its probe rows also, once or only without a match, or those of both sides also, and has
+    /// conditions that PostgreSQL evaluates: see `postgres/matching.rs`.
     ///
     /// # Safety
     /// As `translate`.
@@ -137,26 +158,32 @@ impl Builder<'_, '_> {
             JoinType::Right => MatchKind::Outer,
             JoinType::RightSemi => MatchKind::Semi,
             JoinType::RightAnti => MatchKind::Anti,
+            JoinType::Full => MatchKind::Full,
             _ => return Err(Error::internal("a condition of this outer join cannot be PostgreSQL's")),
         };
         // SAFETY: the caller's promise.
         let filter = unsafe { self.join_filter(native, &build, &probe) }?;
         let of_build = build.columns.len();
         let of_probe = probe.columns.len();
-        let schema = build.plan.schema();
-        let mut flagged: Vec<_> = (0..of_build).map(|at| column_at(&schema, at)).collect();
-        flagged.push((Arc::new(Literal::new(ScalarValue::Boolean(Some(true)))), "match".into()));
-        let flagged = Arc::new(ProjectionExec::try_new(flagged, build.plan)?);
+        let (mark, marked): (_, Arc<dyn ExecutionPlan>) = if kind == MatchKind::Full {
+            ("Row Number", Arc::new(RowNumberExec::new(build.plan)))
+        } else {
+            let schema = build.plan.schema();
+            let mut flagged: Vec<_> = (0..of_build).map(|at| column_at(&schema, at)).collect();
+            flagged.push((Arc::new(Literal::new(ScalarValue::Boolean(Some(true)))), "match".into()));
+            ("Projection", Arc::new(ProjectionExec::try_new(flagged, build.plan)?))
+        };
         let numbered = Arc::new(RowNumberExec::new(probe.plan));
         // Without keys every pair is a candidate: by a key that all rows share, a hash join keeps those of a probe row
         // together, as a nested loop does not, and gives them a batch at a time.
-        let name = if on.is_empty() { "Nested Loop Left Join" } else { "Hash Left Join" };
+        let candidate_type = if kind == MatchKind::Full { JoinType::Full } else { JoinType::Right };
+        let name = if on.is_empty() { nested_loop_name(candidate_type) } else { hash_join_name(candidate_type) };
         let shared = || -> Arc<dyn PhysicalExpr> { Arc::new(Literal::new(ScalarValue::Boolean(Some(true)))) };
         let on = if on.is_empty() { vec![(shared(), shared())] } else { on };
-        // Of the joined row: the probe side's columns, the build side's, the number, the flag.
+        // Of the joined row: the probe side's columns, the build side's, the number, the flag or the other number.
         let number = of_build + 1 + of_probe;
         let projection = (of_build + 1..number).chain(0..of_build).chain([number, of_build]).collect();
-        let join = HashJoinExecBuilder::new(flagged, numbered, on, JoinType::Right)
+        let join = HashJoinExecBuilder::new(marked, numbered, on, candidate_type)
             .with_partition_mode(PartitionMode::Partitioned)
             .with_filter(filter)
             .with_projection(Some(projection))
@@ -176,7 +203,7 @@ impl Builder<'_, '_> {
         let conditions = others.iter().map(|&expr| expr as u32).collect();
         let plan = PostgresMatchExec::try_new(self.next_call(), checkpoint(join), kind, conditions, given)?;
 
-        let build = above(Operator::new("Projection", node), [build.operators]);
+        let build = above(Operator::new(mark, node), [build.operators]);
         let probe = above(Operator::new("Row Number", node), [probe.operators]);
         let clauses = Clauses::Join { first: native.first().copied().unwrap_or(0), count: native.len() };
         let candidates = above(Operator { clauses, ..Operator::new(name, node) }, [build, probe]);
@@ -203,6 +230,50 @@ impl Builder<'_, '_> {
                 Ok([build_key, probe_key])
             }
         }
+    }
+
+    /// The hashes of the keys that `values` are: of rows of one side that have them in the columns of its `keys`. A value
+    /// that the column would not hold is left out.
+    ///
+    /// # Safety
+    /// As `translate`.
+    unsafe fn common_hashes(
+        &self,
+        join: &JoinNode,
+        values: &[usize],
+        keys: &[Arc<dyn PhysicalExpr>],
+        side: &Built,
+    ) -> Result<Vec<u64>> {
+        let schema = side.plan.schema();
+        let place = |&key: &usize| {
+            let columns = &self.expr(key)?.columns;
+            let place = side.columns.iter().position(|column| columns.contains(column));
+            place.ok_or_else(|| Error::internal("a common key is of no column"))
+        };
+        let places = join.keys.iter().map(place).collect::<Result<Vec<_>>>()?;
+        let mut columns = vec![vec![]; places.len()];
+        for row in values.chunks_exact(places.len().max(1)) {
+            let value = |(&expr, &at): (&usize, &usize)| {
+                // SAFETY: the caller's promise.
+                let value = unsafe { stored(self.tree.host, self.expr(expr)?.node, schema.field(at).data_type()) };
+                value.map_err(translate_error)
+            };
+            if let Some(row) = row.iter().zip(&places).map(value).collect::<Result<Option<Vec<_>>>>()? {
+                columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
+            }
+        }
+        let count = columns.first().map_or(0, Vec::len);
+        if count == 0 {
+            return Ok(vec![]);
+        }
+        let array = |(at, field): (usize, &Arc<Field>)| match places.iter().position(|&place| place == at) {
+            Some(key) => ScalarValue::iter_to_array(columns[key].iter().cloned()),
+            None => Ok(new_null_array(field.data_type(), count)),
+        };
+        let arrays = schema.fields().iter().enumerate().map(array).collect::<Result<_, _>>()?;
+        let fields = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
+        let rows = RecordBatch::try_new(Arc::new(Schema::new(fields.collect::<Vec<_>>())), arrays)?;
+        Ok(key_hashes(keys, &rows)?)
     }
 
     /// # Safety
@@ -310,6 +381,7 @@ fn match_name(kind: MatchKind) -> &'static str {
         MatchKind::Outer => "PostgreSQL Left Match",
         MatchKind::Semi => "PostgreSQL Semi Match",
         MatchKind::Anti => "PostgreSQL Anti Match",
+        MatchKind::Full => "PostgreSQL Full Match",
     }
 }
 

@@ -15,8 +15,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema};
 use datafusion::common::JoinType;
+use datafusion::physical_expr::LexOrdering;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use pgrx_pg_sys as pg_sys;
 
@@ -182,8 +184,18 @@ pub struct JoinNode {
     pub probe_exchange: Option<StreamKind>,
     /// Equalities that are hashed; none: a nested loop.
     pub keys: Vec<usize>,
+    /// Keys that both exchanges, by hash, set apart.
+    pub common: Option<CommonKeyValues>,
     /// What else must hold for two rows to match, in order of evaluation.
     pub conditions: Vec<usize>,
+}
+
+/// Common keys of a join, by the columns of the side whose rows with such a key stay where they are.
+#[derive(Clone, Debug)]
+pub struct CommonKeyValues {
+    pub build_stays: bool,
+    /// Consts: a value for each of the join's keys, which are mere columns on that side, of one common key after another.
+    pub values: Vec<usize>,
 }
 
 /// A clause or an expression, and the columns that it mentions.
@@ -210,13 +222,14 @@ pub struct Tree<'a> {
 }
 
 impl Tree<'_> {
-    /// Are the rows of a node in the leader alone, by a gather of its own or below it?
+    /// Are the rows of a node in the leader alone, by a gather of its own or below it, or from a leaf?
     fn is_gathered(&self, node: usize) -> bool {
         let (exchange, input) = match self.nodes.get(node).map(|node| &node.kind) {
             Some(TreeKind::Aggregate(aggregate)) => (aggregate.exchange, aggregate.input),
             Some(TreeKind::Sort(sort)) => (sort.exchange, sort.input),
             Some(TreeKind::Window(window)) => (window.exchange, window.input),
             Some(TreeKind::Filter(filter)) => (filter.exchange, filter.input),
+            Some(TreeKind::Leaf(_)) => return true,
             _ => return false,
         };
         exchange == Some(StreamKind::Gather) || (exchange.is_none() && input < node && self.is_gathered(input))
@@ -420,7 +433,7 @@ impl Builder<'_, '_> {
                         typid: info.typid,
                         typmod: info.typmod,
                         layout: info.layout,
-                        name: format!("{table}.{attno}"),
+                        name: format!("{table}.{scan}.{attno}"),
                     }),
                     _ => Err(Error::internal("a scan is asked for a column of something else")),
                 }
@@ -458,7 +471,7 @@ impl Builder<'_, '_> {
                 let info = self.column(column)?;
                 match info.source {
                     ColumnSource::Leaf { leaf: from, position } if from == leaf => {
-                        let name = format!("{title}.{position}");
+                        let name = format!("{title}.{leaf}.{position}");
                         Ok(LeafColumn { position, data_type: info.computed_type()?, name })
                     }
                     _ => Err(Error::internal("a leaf is asked for a column of something else")),
@@ -472,16 +485,35 @@ impl Builder<'_, '_> {
 
     /// Puts a stream between `built` and what reads it; `node` is the join whose keys spread it.
     fn exchange(&mut self, built: Built, distribution: Distribution, node: usize, width: u32) -> Built {
-        self.exchange_by(built, distribution, node, width, |writer| writer)
+        self.exchange_by(built, distribution, node, width, 1, |writer| writer)
     }
 
-    /// As [`exchange`](Self::exchange); `adapt` has the last word on the writer.
+    /// A gather of rows that each participant has sorted, in the same order.
+    fn gather_sorted(
+        &mut self,
+        built: Built,
+        order: LexOrdering,
+        fetch: Option<usize>,
+        node: usize,
+        width: u32,
+    ) -> Built {
+        if built.plan.schema().fields().is_empty() {
+            return self.exchange(built, Distribution::Gather, node, width); // rows that are all alike
+        }
+        let participants = self.tree.participants;
+        let built = self.exchange_by(built, Distribution::Gather, node, width, participants, |writer| writer);
+        let plan = Arc::new(SortPreservingMergeExec::new(order, built.plan).with_fetch(fetch));
+        Built { plan, operators: above(Operator::new("Merge", node), [built.operators]), ..built }
+    }
+
+    /// As [`exchange`](Self::exchange); the reader has so many partitions, and `adapt` has the last word on the writer.
     fn exchange_by(
         &mut self,
         built: Built,
         distribution: Distribution,
         node: usize,
         width: u32,
+        partitions: u32,
         adapt: impl FnOnce(DsmWriterExec) -> DsmWriterExec,
     ) -> Built {
         let stream = self.streams.len() as u32;
@@ -490,7 +522,7 @@ impl Builder<'_, '_> {
         let clauses = if kind == StreamKind::Hash { Clauses::Keys } else { Clauses::None };
         let operator = |name, clauses| Operator { stream: Some(stream), clauses, ..Operator::new(name, node) };
         let writer = Arc::new(adapt(DsmWriterExec::new(stream, distribution, built.plan)));
-        let reader = Arc::new(DsmReaderExec::new(stream, kind, writer));
+        let reader = Arc::new(DsmReaderExec::with_partitions(stream, kind, partitions, writer));
         let below = above(operator("Writer", clauses), [built.operators]);
         Built { plan: reader, columns: built.columns, operators: above(operator("Reader", Clauses::None), [below]) }
     }
@@ -536,8 +568,10 @@ impl Builder<'_, '_> {
         let mut found = BTreeSet::new();
         let mut waiting = vec![node];
         while let Some(TreeNode { kind, results, .. }) = waiting.pop().map(|node| &self.tree.nodes[node]) {
-            if let TreeKind::Join(join) = kind {
-                waiting.extend([join.build, join.probe]);
+            match kind {
+                TreeKind::Join(join) => waiting.extend([join.build, join.probe]),
+                TreeKind::Aggregate(aggregate) => waiting.push(aggregate.input),
+                _ => {}
             }
             found.extend(self.tree.columns.iter().enumerate().filter_map(|(at, column)| {
                 let here = match (column.source, kind) {

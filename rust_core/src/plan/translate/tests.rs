@@ -1,21 +1,27 @@
 //! Join trees to plans, and through the codec.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BinaryArray, Decimal128Array, RecordBatch};
 use datafusion::common::JoinType;
-use datafusion::physical_plan::displayable;
+use datafusion::physical_plan::{ExecutionPlan, displayable};
 use pgrx_pg_sys as pg_sys;
 
 use super::{
-    AggregateNode, Clauses, ColumnSource, Expr, FilterNode, JoinNode, Translated, Tree, TreeColumn, TreeKind, TreeNode,
-    translate,
+    AggregateNode, Clauses, ColumnSource, CommonKeyValues, Expr, FilterNode, JoinNode, Translated, Tree, TreeColumn,
+    TreeKind, TreeNode, translate,
 };
 use crate::codec::JoinScanCodec;
-use crate::exchange::StreamKind;
+use crate::exchange::{CommonKeys, Distribution, DsmWriterExec, StreamKind, Treatment, key_hashes};
 use crate::plan::expressions::variables;
-use crate::plan::testing::{FakeHost, NodePtr, aggref, int4, op, task_context, var};
+use crate::plan::testing::{
+    FakeHost, NodePtr, aggref, int4, numeric_const, numeric_payload, numeric_typmod, op, task_context, var,
+};
 use crate::plan::types::TypeLayout;
 
 const INT4EQ: u32 = 65;
 const INT4LT: u32 = 66;
+const NUMERIC_EQ: u32 = 1718;
 
 fn column(scan: u32, attno: u32) -> TreeColumn {
     from(ColumnSource::Scan { scan, attno })
@@ -47,6 +53,7 @@ fn inner() -> JoinNode {
         build_exchange: None,
         probe_exchange: None,
         keys: vec![0],
+        common: None,
         conditions: vec![],
     }
 }
@@ -94,6 +101,20 @@ fn two_tables(build: StreamKind, probe: Option<StreamKind>, participants: u32) -
     unsafe { translate(&tree) }.unwrap()
 }
 
+/// DataFusion finds the columns of a runtime filter by their names.
+#[test]
+fn columns_of_a_table_that_is_read_twice_have_names_of_their_own() {
+    let exprs = vec![op(INT4EQ, 0, &[int4_var(1), int4_var(2)])];
+    let nodes = vec![scan(0, vec![]), scan(1, vec![]), join_node(inner())];
+    let mut tree = tree(nodes, vec![column(0, 1), column(1, 1)], exprs, 1);
+    tree.tables = vec!["t".into(); 2];
+    // SAFETY: the expressions are well-formed and live for the whole test.
+    let translated = unsafe { translate(&tree) }.unwrap();
+    let schema = translated.plan.schema();
+    assert_eq!(schema.fields().len(), 2);
+    assert_ne!(schema.field(0).name(), schema.field(1).name());
+}
+
 #[test]
 fn a_broadcast_build_side() {
     let translated = two_tables(StreamKind::Broadcast, None, 3);
@@ -102,7 +123,7 @@ fn a_broadcast_build_side() {
     assert!(lines[2].contains("HashJoinExec: mode=Partitioned, join_type=Inner"), "{}", lines[2]);
     assert!(lines[3].contains("DsmReaderExec: stream=0, broadcast"));
     // The filter's column is read, and goes no further.
-    assert!(lines[5].contains("columns=[t0.3, t0.1, t0.2], t0.2@2 < 7"), "{}", lines[5]);
+    assert!(lines[5].contains("columns=[t0.0.3, t0.0.1, t0.0.2], t0.0.2@2 < 7"), "{}", lines[5]);
     assert!(lines[6].contains("HeapScanExec: scan=1"));
     let operators: Vec<_> = translated.operators.iter().map(|operator| (operator.name, operator.depth)).collect();
     let expected = [
@@ -117,7 +138,7 @@ fn a_broadcast_build_side() {
     ];
     assert_eq!(operators, expected);
     let schema = translated.plan.schema();
-    assert_eq!(schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>(), ["t1.2", "t0.3"]);
+    assert_eq!(schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>(), ["t1.1.2", "t0.0.3"]);
 }
 
 #[test]
@@ -130,6 +151,44 @@ fn both_sides_shuffled_by_their_own_keys() {
     let hashed = translated.operators.iter().filter(|operator| operator.clauses == Clauses::Keys).count();
     assert_eq!(hashed, 2);
     shape(&translated);
+}
+
+/// The writers of a plan, by stream.
+fn writers(plan: &Arc<dyn ExecutionPlan>) -> Vec<&DsmWriterExec> {
+    let mut found: Vec<_> = plan.downcast_ref::<DsmWriterExec>().into_iter().collect();
+    found.extend(plan.children().into_iter().flat_map(writers));
+    found.sort_by_key(|writer| writer.stream);
+    found
+}
+
+#[test]
+fn common_keys_hash_as_the_rows_of_both_sides() {
+    let numeric = |scan, typmod| {
+        let layout = TypeLayout { len: -1, byval: false, utf8: true };
+        TreeColumn { typid: pg_sys::NUMERICOID.to_u32(), typmod, layout, ..column(scan, 1) }
+    };
+    let typmod = numeric_typmod(10, 2);
+    let operands = [var(1, pg_sys::NUMERICOID, -1), var(2, pg_sys::NUMERICOID, typmod)];
+    // Of the second column, which holds no value like the last.
+    let exprs = vec![op(NUMERIC_EQ, 0, &operands), numeric_const("1.50"), numeric_const("1.505")];
+    let shuffled = Some(StreamKind::Hash);
+    let common = Some(CommonKeyValues { build_stays: false, values: vec![1, 2] });
+    let join = JoinNode { build_exchange: shuffled, probe_exchange: shuffled, common, ..inner() };
+    let nodes = vec![scan(0, vec![]), scan(1, vec![]), join_node(join)];
+    let tree = tree(nodes, vec![numeric(0, -1), numeric(1, typmod)], exprs, 3);
+    // SAFETY: the expressions are well-formed and live for the whole test.
+    let translated = unsafe { translate(&tree) }.unwrap();
+    assert!(shape(&translated).iter().any(|line| line.ends_with("hash, 1 common keys Stay")));
+
+    let build: ArrayRef = Arc::new(BinaryArray::from_vec(vec![&numeric_payload("1.5")]));
+    let probe: ArrayRef = Arc::new(Decimal128Array::from(vec![150]).with_precision_and_scale(10, 2).unwrap());
+    let sides = [(build, Treatment::Copy), (probe, Treatment::Stay)];
+    for (writer, (value, treatment)) in writers(&translated.plan).into_iter().zip(sides) {
+        let Distribution::Hash(keys) = &writer.distribution else { panic!("{:?}", writer.distribution) };
+        let row = RecordBatch::try_from_iter([("key", value)]).unwrap();
+        let common = CommonKeys::new(key_hashes(keys, &row).unwrap(), treatment);
+        assert_eq!(writer.common_keys(), Some(&common));
+    }
 }
 
 #[test]
@@ -281,20 +340,25 @@ fn conditions_of_outer_joins_may_be_postgresqls() {
         // SAFETY: as above.
         unsafe { translate(&tree) }
     };
-    let kinds = [(JoinType::Right, "Outer"), (JoinType::RightSemi, "Semi"), (JoinType::RightAnti, "Anti")];
+    let kinds = [
+        (JoinType::Right, "Outer"),
+        (JoinType::RightSemi, "Semi"),
+        (JoinType::RightAnti, "Anti"),
+        (JoinType::Full, "Full"),
+    ];
     // By keys, or by one that all rows share.
-    for (keys, name) in [(&[0][..], "Hash Left Join"), (&[], "Nested Loop Left Join")] {
+    for (keys, way) in [(&[0][..], "Hash"), (&[], "Nested Loop")] {
         for (join_type, kind) in kinds {
             let translated = translated(join_type, keys).unwrap();
-            assert_eq!(operators(&translated)[1], (name, 1));
+            let kept = if join_type == JoinType::Full { "Full" } else { "Left" };
+            assert_eq!(operators(&translated)[1], (format!("{way} {kept} Join").as_str(), 1));
             let lines = shape(&translated);
             assert!(lines.iter().any(|line| line.contains(&format!("PostgresMatchExec: call=0, {kind}"))), "{lines:?}");
             let nodes = lines.iter().filter(|line| !line.contains("CheckpointExec")).count();
             assert_eq!(nodes, translated.operators.len());
         }
     }
-    // With the other side kept, there is no way.
-    assert!(translated(JoinType::Full, &[0]).is_err());
+    // With the other side alone kept, there is no way.
     assert!(translated(JoinType::Left, &[0]).is_err());
 }
 

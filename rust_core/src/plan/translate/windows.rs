@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! PARTITION BY    Window <- Sort <- by partition <- rows    each participant its share
-//! without         Window <- Sort <- gather <- rows          in the leader
+//! without         Window <- Merge <- gather <- Sort <- rows    in the leader
 //! ```
 
 use std::collections::BTreeSet;
@@ -56,24 +56,30 @@ impl Builder<'_, '_> {
         let functions = calls.iter().map(|(call, _)| unsafe { self.window_function(call, &input.columns, &schema) });
         let functions = functions.collect::<Result<Vec<_>>>()?;
 
-        if tree.participants > 1 && !tree.is_gathered(window.input) {
-            let distribution = match window.exchange {
-                Some(StreamKind::Gather) => Some(Distribution::Gather),
-                Some(StreamKind::Hash) if !partition.is_empty() => Some(Distribution::Hash(partition.clone())),
-                None if !partition.is_empty() => None,
-                _ => return Err(Error::internal("windows can only be gathered or spread by their partitions")),
-            };
-            if let Some(distribution) = distribution {
-                input = self.exchange(input, distribution, node, tree.nodes[window.input].width);
-            }
-        }
         let by_partition = partition.iter().map(|key| PhysicalSortExpr::new(Arc::clone(key), SortOptions::default()));
         let sort = LexOrdering::new(by_partition.chain(order.iter().cloned()));
-        if let Some(sort) = sort {
-            let plan = Arc::new(SortExec::new(sort, input.plan));
-            let operators = above(Operator::new("Sort", node), [input.operators]);
-            input = Built { plan, operators, ..input };
-        }
+        let distribution = match window.exchange {
+            _ if tree.participants == 1 || tree.is_gathered(window.input) => None,
+            Some(StreamKind::Gather) => Some(Distribution::Gather),
+            Some(StreamKind::Hash) if !partition.is_empty() => Some(Distribution::Hash(partition.clone())),
+            None if !partition.is_empty() => None,
+            _ => return Err(Error::internal("windows can only be gathered or spread by their partitions")),
+        };
+        let width = tree.nodes[window.input].width;
+        input = match (distribution, sort) {
+            (Some(Distribution::Gather), Some(sort)) => {
+                self.gather_sorted(sorted(input, sort.clone(), node), sort, None, node, width)
+            }
+            (distribution, sort) => {
+                if let Some(distribution) = distribution {
+                    input = self.exchange(input, distribution, node, width);
+                }
+                match sort {
+                    Some(sort) => sorted(input, sort, node),
+                    None => input,
+                }
+            }
+        };
         let order = order.into_iter().map(|key| key.expr).collect();
         let plan = Arc::new(WindowExec::try_new(input.plan, Window { partition, order, functions })?);
         let operators =
@@ -133,4 +139,9 @@ impl Builder<'_, '_> {
         }
         Ok(WindowFunction { kind: kind.clone(), args, filter: None, frame: call.frame })
     }
+}
+
+fn sorted(input: Built, sort: LexOrdering, node: usize) -> Built {
+    let plan = Arc::new(SortExec::new(sort, input.plan));
+    Built { plan, operators: above(Operator::new("Sort", node), [input.operators]), ..input }
 }

@@ -4,6 +4,7 @@
 mod exact;
 mod extremes;
 mod floats;
+mod variance;
 
 use std::sync::Arc;
 

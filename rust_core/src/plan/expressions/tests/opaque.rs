@@ -191,9 +191,10 @@ impl crate::host::Host for Latin {
         &self,
         scan: u32,
         block: u32,
+        keep: bool,
         read: &mut dyn FnMut(crate::host::Page<'_>) -> crate::error::Result<()>,
     ) -> crate::error::Result<()> {
-        FakeHost.scan_page(scan, block, read)
+        FakeHost.scan_page(scan, block, keep, read)
     }
     fn scan_unpin(&self, scan: u32) -> crate::error::Result<()> {
         FakeHost.scan_unpin(scan)
