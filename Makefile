@@ -3,7 +3,8 @@
 #   make demo        two engines on TPC-H in a private PostgreSQL (SF=0.1); installs what is missing
 #   make check       every test: format, lints, cargo test, pg_regress, isolation, TAP
 #   make check-postgres   PostgreSQL's own regression scripts, with JoinScan off and on, compared
-#   make bench       medians at SF=1 (SET=tpch ONLY=q03,q18 RUNS=n JSON=file)
+#   make bench       medians at SF=1 (SET=micro,tpch,tpch-float8,star or all, ONLY=q03,q18, RUNS=n, JSON=file, SVG=file;
+#                    DUCKDB=1: DuckDB, too; PROFILE=1: where the time goes); SET=floor: single costs against their targets
 #   make fuzz        random queries, JoinScan off and on (SEED=n SECONDS=60 QUERIES=n)
 #   make psql        a shell on the private PostgreSQL; make demo-stop ends it
 #
@@ -69,9 +70,9 @@ SHLIB_LINK = $(RUST_LIB) -Wl,--exclude-libs,ALL -Wl,--version-script=c_src/expor
 # ---- tests against a running server ----
 
 # setup makes the tables that the others read, and the settings that force JoinScan.
-REGRESS = setup basic joins types expressions calls leaves partitions found decline params ends explain settings verify \
+REGRESS = setup basic joins unique types expressions calls leaves partitions found decline params ends explain settings verify \
 	parameters initplans transactions permissions aggregates accumulate distinct computed order windows onetable subqueries \
-	fallback
+	fallback skew
 REGRESS_OPTS = --inputdir=regress --outputdir=regress
 ISOLATION = uncommitted own_changes repeatable_read serializable
 ISOLATION_OPTS = --inputdir=regress --outputdir=regress/output_iso

@@ -59,6 +59,11 @@ export_connection() {
 	unset PGSERVICE PGPASSWORD PGOPTIONS PGSSLMODE
 }
 
+# Which scale a database has stands in this file.
+loaded_mark() {
+	if [ "$1" = tpch ]; then echo "$CLUSTER/loaded"; else echo "$CLUSTER/loaded-$1"; fi
+}
+
 # Builds everything; the first time is long, so say so.
 build() {
 	if [ ! -e "$CARGO_TARGET_DIR/release/libpgjs_core.a" ]; then

@@ -44,8 +44,8 @@ CHAR_COLUMNS = [
 ]
 
 
-def duckdb_with(what):
-    """A DuckDB in memory with the set's extension, taken from its Python package: nothing is downloaded."""
+def duckdb_with(what, database=":memory:"):
+    """A DuckDB, in memory or a file, with an extension taken from its Python package: nothing is downloaded."""
     try:
         import duckdb
     except ImportError:
@@ -56,7 +56,7 @@ def duckdb_with(what):
     file = pathlib.Path(spec.origin).parent / "extensions" / f"v{duckdb.__version__}" / f"{what}.duckdb_extension"
     if not file.exists():
         sys.exit(f"{file} is missing: duckdb-extension-{what} must have duckdb's version, {duckdb.__version__}")
-    connection = duckdb.connect()
+    connection = duckdb.connect(database)
     connection.execute(f"load '{file}'")
     return connection
 

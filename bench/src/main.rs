@@ -4,12 +4,18 @@
 //! It speaks to the server through `psql` child processes, so it needs no client library: the connection comes from
 //! libpq's environment (PGHOST, PGPORT, PGUSER, PGDATABASE).
 
+mod compare;
+mod duckdb;
+mod engine;
+mod floor;
 mod fuzz;
 mod measure;
 mod plan;
+mod profile;
 mod queries;
 mod report;
 mod session;
+mod svg;
 mod tpch;
 
 use std::path::PathBuf;
@@ -36,8 +42,12 @@ enum Command {
     },
     /// Show each demo query's plan, its times without and with JoinScan, and whether the rows are the same
     Demo(Runs),
-    /// Measure JoinScan and PostgreSQL's own plans with no worker, with one, with two, interleaved
+    /// Measure JoinScan and PostgreSQL's own plans with no worker, with one, with two, and DuckDB, interleaved
     Run(Runs),
+    /// Show what each operator of JoinScan's plans did: rows, time of its own, bytes
+    Profile(Runs),
+    /// Measure single costs against their targets: launch, emit, exchange, scan, planning, scaling
+    Floor(floor::Floor),
     /// Random join queries with JoinScan off and on
     Fuzz(fuzz::Fuzz),
 }
@@ -59,9 +69,12 @@ pub struct Runs {
     /// The scale factor of the tables, which one query's condition goes by
     #[arg(long, default_value_t = 1.0)]
     sf: f64,
-    /// Only the queries of this set
-    #[arg(long, value_enum)]
-    set: Option<queries::Set>,
+    /// Only the queries of these sets, separated by commas; micro and tpch unless given
+    #[arg(long, value_enum, value_delimiter = ',')]
+    set: Vec<queries::Set>,
+    /// The database that has the tables; each set has its own unless given: tpch, tpch_float8, star
+    #[arg(long)]
+    database: Option<String>,
     /// Only queries whose name contains one of these, separated by commas
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -71,6 +84,21 @@ pub struct Runs {
     /// Write the measurements as JSON to this file too
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Draw the ratios into this file too
+    #[arg(long)]
+    svg: Option<PathBuf>,
+    /// Measure DuckDB, too: on its own storage, and attached to the live tables
+    #[arg(long)]
+    duckdb: bool,
+    /// The python that has DuckDB
+    #[arg(long, default_value = "python3")]
+    python: PathBuf,
+}
+
+impl Runs {
+    fn sets(&self) -> Vec<queries::Set> {
+        if self.set.is_empty() { vec![queries::Set::Micro, queries::Set::Tpch] } else { self.set.clone() }
+    }
 }
 
 fn main() -> ExitCode {
@@ -78,6 +106,8 @@ fn main() -> ExitCode {
         Command::Tpch { sf, table } => tpch::write(table, sf).map(|()| true),
         Command::Demo(runs) => measure::demo(&runs),
         Command::Run(runs) => measure::run(&runs),
+        Command::Profile(runs) => measure::profile(&runs),
+        Command::Floor(args) => floor::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
     };
     match outcome {

@@ -1,41 +1,28 @@
-//! What `demo` and `run` do: the same query on several engines, interleaved, and the same rows from all.
+//! What `demo`, `run` and `profile` do: the same query on several engines, interleaved, and the same rows from all.
 
 use std::io;
 use std::time::{Duration, Instant};
 
 use crate::Runs;
+use crate::compare;
+use crate::engine::{Engine, Kind};
 use crate::plan;
-use crate::queries::{self, Query, Set};
+use crate::profile::{self, Operator};
+use crate::queries::{Query, Set};
 use crate::report::{self, Measured, Timing};
-use crate::session::Session;
+use crate::svg;
 
-/// One way to run a query, in a session of its own.
-struct Engine {
-    name: String,
-    session: Session,
+fn database(runs: &Runs, set: Set) -> &str {
+    runs.database.as_deref().unwrap_or(set.database())
 }
 
-/// The same server, memory and queries for all; they differ in these settings alone.
-fn engine(runs: &Runs, name: impl Into<String>, joinscan: bool, workers: u32) -> io::Result<Engine> {
-    let mut settings = vec![
-        format!("set joinscan.enabled = {};", if joinscan { "on" } else { "off" }),
-        format!("set max_parallel_workers_per_gather = {workers};"),
-    ];
-    if joinscan && runs.force {
-        settings.push("set joinscan.min_cost = 0;".into());
-    }
-    Ok(Engine { name: name.into(), session: Session::open(&runs.psql, &settings)? })
-}
-
-fn chosen(runs: &Runs, demo: bool) -> io::Result<Vec<&'static Query>> {
+fn chosen(runs: &Runs, set: Set) -> Vec<&'static Query> {
     let named = |query: &Query| runs.only.is_empty() || runs.only.iter().any(|part| query.name.contains(part.as_str()));
-    let in_set = |query: &Query| runs.set.is_none_or(|set| query.set == set);
-    let queries: Vec<_> =
-        queries::ALL.iter().filter(|query| (!demo || query.demo) && named(query) && in_set(query)).collect();
-    if queries.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "no query has such a name"));
-    }
-    Ok(queries)
+    set.queries().filter(|query| named(query)).collect()
+}
+
+fn no_query() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "no query has such a name")
 }
 
 /// One more round? At least `runs`; then for as long as there is time, up to five times as many.
@@ -46,99 +33,169 @@ fn goes_on(runs: &Runs, done: usize, elapsed: Duration) -> bool {
 
 /// Timed runs in turns: what else the machine does hits all engines alike. Whoever compared the rows has warmed the
 /// caches. Of PostgreSQL's plans those that are far from the best in the first round have that one run alone, since the
-/// best is what counts.
+/// best is what counts. DuckDB may fail; then it has no times.
 fn interleaved(engines: &mut [Engine], sql: &str, runs: &Runs) -> io::Result<Vec<Timing>> {
     let mut times = vec![Vec::new(); engines.len()];
     let mut left_out = vec![false; engines.len()];
     let start = Instant::now();
     let mut done = 0;
     while goes_on(runs, done, start.elapsed()) {
-        for (i, engine) in engines.iter_mut().enumerate().filter(|(i, _)| !left_out[*i]) {
-            times[i].push(engine.session.time(sql)?);
+        for (i, engine) in engines.iter_mut().enumerate() {
+            if left_out[i] {
+                continue;
+            }
+            match engine.time(sql) {
+                Ok(time) => times[i].push(time),
+                Err(_) if engine.kind == Kind::DuckDb => left_out[i] = true,
+                Err(error) => return Err(error),
+            }
         }
         if done == 0 {
-            left_out = far_from_best(&times.iter().map(|times| times[0]).collect::<Vec<_>>());
+            let first: Vec<_> =
+                engines.iter().zip(&times).map(|(engine, times)| (engine.kind, times.first())).collect();
+            for (out, far) in left_out.iter_mut().zip(far_from_best(&first)) {
+                *out |= far;
+            }
         }
         done += 1;
     }
-    Ok(engines.iter().zip(times).map(|(engine, times)| Timing::new(&engine.name, times)).collect())
+    Ok(engines.iter().zip(times).map(|(engine, times)| Timing::new(&engine.name, engine.kind, times)).collect())
 }
 
 const FAR: f64 = 1.5;
 
-/// Which engines need no second run; the last one always does, and the best of the others.
-fn far_from_best(first: &[f64]) -> Vec<bool> {
-    let others = first.len().saturating_sub(1);
-    let best = first[..others].iter().copied().fold(f64::INFINITY, f64::min);
-    first.iter().enumerate().map(|(i, time)| i < others && *time > FAR * best).collect()
+/// Which of PostgreSQL's plans need no second run.
+fn far_from_best(first: &[(Kind, Option<&f64>)]) -> Vec<bool> {
+    let plain = |kind: Kind, time: Option<&f64>| if kind == Kind::Plain { time.copied() } else { None };
+    let best = first.iter().filter_map(|(kind, time)| plain(*kind, *time)).fold(f64::INFINITY, f64::min);
+    first.iter().map(|(kind, time)| plain(*kind, *time).is_some_and(|time| time > FAR * best)).collect()
 }
 
-/// What PostgreSQL does above JoinScan; None when it stays out.
-fn above_joinscan(engine: &mut Engine, sql: &str) -> io::Result<Option<Vec<&'static str>>> {
-    let lines = engine.session.ask(&format!("explain (costs off) {sql};"))?;
-    Ok(plan::besides_joinscan(&lines).map(|besides| besides.above))
-}
-
-/// True when every engine gives the rows that the first one gives.
-fn same_rows(engines: &mut [Engine], sql: &str) -> io::Result<(usize, bool)> {
+/// True when every engine of the server gives the rows that the first one gives; and who of the others does not.
+fn same_rows(engines: &mut [Engine], sql: &str, exact: bool) -> io::Result<(usize, bool, Vec<String>)> {
     let (first, others) = engines.split_first_mut().ok_or_else(|| io::Error::other("no engine"))?;
-    let expected = first.session.rows(sql)?;
+    let expected = first.rows(sql)?;
     let mut same = true;
+    let mut differ = Vec::new();
     for other in others {
-        same &= other.session.rows(sql)? == expected;
+        match (other.kind, other.rows(sql)) {
+            (Kind::DuckDb, Ok(rows)) if compare::nearly_same(&expected, &rows) => {}
+            (Kind::DuckDb, Ok(_)) => differ.push(format!("{}: other rows", other.name)),
+            (Kind::DuckDb, Err(error)) => differ.push(error.to_string()),
+            (_, Err(error)) => return Err(error),
+            (_, Ok(rows)) if exact => same &= rows == expected,
+            (_, Ok(rows)) => same &= compare::nearly_same(&expected, &rows),
+        }
     }
-    Ok((expected.len(), same))
+    Ok((expected.len(), same, differ))
 }
 
-fn measure(engines: &mut [Engine], query: &'static Query, runs: &Runs) -> io::Result<Measured> {
+fn joinscan(engines: &mut [Engine]) -> io::Result<&mut Engine> {
+    engines.iter_mut().find(|engine| engine.kind == Kind::JoinScan).ok_or_else(|| io::Error::other("no JoinScan"))
+}
+
+fn measure(engines: &mut [Engine], set: Set, query: &'static Query, runs: &Runs) -> io::Result<Measured> {
     let sql = query.sql(runs.sf);
-    let (rows, same) = same_rows(engines, &sql)?;
-    let above = match engines.last_mut() {
-        Some(engine) => above_joinscan(engine, &sql)?,
-        None => None,
-    };
+    let (rows, same, differ) = same_rows(engines, &sql, set.is_exact())?;
+    let plan = joinscan(engines)?.ask(&format!("explain (analyze, timing off, costs off) {sql};"))?;
+    let above = plan::besides_joinscan(&plan).map(|besides| besides.above);
+    let peak_memory = profile::operators(&plan).iter().map(|operator| operator.memory).sum();
     let timings = interleaved(engines, &sql, runs)?;
-    Ok(Measured { query, rows, same, above, timings })
+    Ok(Measured { set, query, rows, same, differ, above, peak_memory, timings })
+}
+
+/// All engines on the tables of one set.
+fn engines(runs: &Runs, database: &str) -> io::Result<Vec<Engine>> {
+    let mut engines = Vec::new();
+    for workers in 0..=runs.workers {
+        engines.push(Engine::postgres(runs, database, Kind::Plain, report::plain_engine(workers), workers)?);
+    }
+    engines.push(Engine::postgres(runs, database, Kind::JoinScan, "JoinScan".into(), runs.workers)?);
+    for storage in ["own", "attached"].iter().filter(|_| runs.duckdb) {
+        engines.push(Engine::duckdb(runs, database, storage)?);
+    }
+    Ok(engines)
 }
 
 pub fn run(runs: &Runs) -> io::Result<bool> {
-    let mut engines = Vec::new();
-    for workers in 0..=runs.workers {
-        engines.push(engine(runs, report::plain_engine(workers), false, workers)?);
-    }
-    engines.push(engine(runs, "JoinScan", true, runs.workers)?);
-    println!("{}", report::header(runs.runs, runs.workers));
     let mut all = Vec::new();
-    for set in [Set::Micro, Set::Tpch] {
+    for set in runs.sets() {
+        let queries = chosen(runs, set);
+        if queries.is_empty() {
+            continue;
+        }
+        let mut engines = engines(runs, database(runs, set))?;
+        println!("{}", report::header(set, runs.runs, runs.workers, &engines));
         let mut of_set = Vec::new();
-        for query in chosen(runs, false)?.into_iter().filter(|query| query.set == set) {
-            let measured = measure(&mut engines, query, runs)?;
+        for query in queries {
+            let measured = measure(&mut engines, set, query, runs)?;
             println!("{}", report::line(&measured));
             of_set.push(measured);
         }
-        if !of_set.is_empty() {
-            println!("{}\n", report::summary(set, &of_set));
-        }
+        println!("{}\n", report::summary(set, &of_set));
         all.extend(of_set);
+    }
+    if all.is_empty() {
+        return Err(no_query());
     }
     if let Some(path) = &runs.json {
         std::fs::write(path, report::json(runs.sf, runs.workers, &all))?;
         println!("written to {}", path.display());
     }
+    if let Some(path) = &runs.svg {
+        std::fs::write(path, svg::chart(&all))?;
+        println!("drawn in {}", path.display());
+    }
     Ok(all.iter().all(|measured| measured.same))
 }
 
+/// What each operator of JoinScan's plan did, query by query.
+pub fn profile(runs: &Runs) -> io::Result<bool> {
+    let mut any = false;
+    for set in runs.sets() {
+        let queries = chosen(runs, set);
+        if queries.is_empty() {
+            continue;
+        }
+        any = true;
+        let mut engine = Engine::postgres(runs, database(runs, set), Kind::JoinScan, "JoinScan".into(), runs.workers)?;
+        for query in queries {
+            let sql = query.sql(runs.sf);
+            engine.time(&sql)?; // warms the caches
+            let mut best: Option<(f64, Vec<Operator>)> = None;
+            for _ in 0..runs.runs.max(1) {
+                let lines = engine.ask(&format!("explain (analyze, verbose, costs off) {sql};"))?;
+                let time = plan::execution_time(&lines).ok_or_else(|| io::Error::other("EXPLAIN printed no time"))?;
+                if best.as_ref().is_none_or(|(least, _)| time < *least) {
+                    best = Some((time, profile::operators(&lines)));
+                }
+            }
+            if let Some((time, operators)) = best {
+                println!("=== {:?} {}: {}\n{}", set, query.name, query.title, profile::table(&operators, time));
+            }
+        }
+    }
+    if any { Ok(true) } else { Err(no_query()) }
+}
+
 pub fn demo(runs: &Runs) -> io::Result<bool> {
-    let mut engines =
-        vec![engine(runs, "JoinScan off", false, runs.workers)?, engine(runs, "JoinScan on", true, runs.workers)?];
+    let set = Set::Micro;
+    let mut engines = vec![
+        Engine::postgres(runs, database(runs, set), Kind::Plain, "JoinScan off".into(), runs.workers)?,
+        Engine::postgres(runs, database(runs, set), Kind::JoinScan, "JoinScan on".into(), runs.workers)?,
+    ];
+    let queries: Vec<_> = chosen(runs, set).into_iter().filter(|query| query.demo).collect();
+    if queries.is_empty() {
+        return Err(no_query());
+    }
     let mut all_same = true;
-    for query in chosen(runs, true)? {
+    for query in queries {
         let sql = query.sql(runs.sf);
         println!("\n=== {}: {}\n\n{sql}\n", query.name, query.title);
-        let measured = measure(&mut engines, query, runs)?;
+        let measured = measure(&mut engines, set, query, runs)?;
         for engine in &mut engines {
             println!("--- {}", engine.name);
-            for line in engine.session.ask(&format!("explain (analyze, costs off) {sql};"))? {
+            for line in engine.ask(&format!("explain (analyze, costs off) {sql};"))? {
                 println!("{line}");
             }
             println!();
@@ -152,11 +209,13 @@ pub fn demo(runs: &Runs) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::far_from_best;
+    use crate::engine::Kind::{DuckDb, JoinScan, Plain};
 
     #[test]
-    fn the_best_and_the_last_run_on() {
-        assert_eq!(far_from_best(&[100.0, 50.0, 60.0, 400.0]), [true, false, false, false]);
-        assert_eq!(far_from_best(&[100.0, 10.0]), [false, false]);
-        assert_eq!(far_from_best(&[1.0]), [false]);
+    fn the_best_plan_and_the_other_engines_run_on() {
+        let first = [(Plain, Some(&100.0)), (Plain, Some(&50.0)), (Plain, Some(&60.0)), (JoinScan, Some(&400.0))];
+        assert_eq!(far_from_best(&first), [true, false, false, false]);
+        assert_eq!(far_from_best(&[(Plain, Some(&100.0)), (JoinScan, Some(&10.0))]), [false, false]);
+        assert_eq!(far_from_best(&[(Plain, Some(&1.0)), (DuckDb, Some(&9.0)), (DuckDb, None)]), [false, false, false]);
     }
 }

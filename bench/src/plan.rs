@@ -40,6 +40,30 @@ pub fn besides_joinscan(lines: &[String]) -> Option<Besides> {
     found.then_some(besides)
 }
 
+/// Of EXPLAIN ANALYZE, ms.
+pub fn execution_time(lines: &[String]) -> Option<f64> {
+    summary_time(lines, "Execution Time: ")
+}
+
+/// Of EXPLAIN (SUMMARY), ms.
+pub fn planning_time(lines: &[String]) -> Option<f64> {
+    summary_time(lines, "Planning Time: ")
+}
+
+fn summary_time(lines: &[String], key: &str) -> Option<f64> {
+    lines.iter().find_map(|line| line.strip_prefix(key)?.strip_suffix(" ms")?.parse().ok())
+}
+
+/// How many processes took part in the plan's topmost Gather or JoinScan besides the leader; 0 where there is none.
+pub fn workers_launched(lines: &[String]) -> u32 {
+    let after = |line: &String, key: &str| line.trim_start().strip_prefix(key)?.parse::<u32>().ok();
+    let launched = lines.iter().find_map(|line| {
+        after(line, "Workers Launched: ")
+            .or_else(|| after(line, "Participants Launched: ").map(|all| all.saturating_sub(1)))
+    });
+    launched.unwrap_or(0)
+}
+
 const JOINSCAN: &str = "Custom Scan (JoinScan)";
 const AGGREGATE: &str = "aggregate";
 
@@ -94,5 +118,17 @@ mod tests {
         let append = "Append\n  ->  Aggregate\n        ->  Seq Scan on a\n  ->  Custom Scan (JoinScan)";
         assert_eq!(of(append), besides(&["append"], true));
         assert_eq!(of("Aggregate\n  ->  Seq Scan on a"), None);
+    }
+
+    #[test]
+    fn times_and_workers() {
+        let lines: Vec<String> =
+            ["Gather", "  Workers Launched: 2", "Planning Time: 0.100 ms", "Execution Time: 12.5 ms"]
+                .map(String::from)
+                .into();
+        assert_eq!((execution_time(&lines), planning_time(&lines)), (Some(12.5), Some(0.1)));
+        assert_eq!(workers_launched(&lines), 2);
+        assert_eq!(workers_launched(&["Participants Launched: 3".into()]), 2);
+        assert_eq!(workers_launched(&lines[2..]), 0);
     }
 }

@@ -2,45 +2,74 @@
 
 use std::fmt::Write as _;
 
+use crate::engine::{Engine, Kind};
 use crate::queries::{Query, Set};
 
 /// The runs of one query on one engine, in milliseconds.
 pub struct Timing {
     pub engine: String,
+    pub kind: Kind,
     pub times: Vec<f64>,
 }
 
 impl Timing {
-    pub fn new(engine: &str, mut times: Vec<f64>) -> Timing {
+    pub fn new(engine: &str, kind: Kind, mut times: Vec<f64>) -> Timing {
         times.sort_by(f64::total_cmp);
-        Timing { engine: engine.into(), times }
+        Timing { engine: engine.into(), kind, times }
     }
 
     pub fn median(&self) -> f64 {
-        match self.times.len() {
-            0 => f64::NAN,
-            n if n % 2 == 1 => self.times[n / 2],
-            n => (self.times[n / 2 - 1] + self.times[n / 2]) / 2.0,
-        }
+        median(&self.times)
+    }
+}
+
+/// The middle of sorted figures; NaN where there are none.
+pub fn median(sorted: &[f64]) -> f64 {
+    match sorted.len() {
+        0 => f64::NAN,
+        n if n % 2 == 1 => sorted[n / 2],
+        n => (sorted[n / 2 - 1] + sorted[n / 2]) / 2.0,
     }
 }
 
 pub struct Measured {
+    pub set: Set,
     pub query: &'static Query,
     pub rows: usize,
+    /// PostgreSQL's plans and JoinScan give the same rows.
     pub same: bool,
-    /// What of PostgreSQL's stands above JoinScan in the plan of the last engine; None when JoinScan stays out.
+    /// What is wrong with the rows of other engines.
+    pub differ: Vec<String>,
+    /// What of PostgreSQL's stands above JoinScan in the plan; None when JoinScan stays out.
     pub above: Option<Vec<&'static str>>,
+    /// Of JoinScan's operators, kB: the sum of each one's peak, so that no participant had more at once.
+    pub peak_memory: u64,
     pub timings: Vec<Timing>,
 }
 
 impl Measured {
-    /// How many times as fast as the best of the engines before it the last engine is.
-    fn ratio(&self) -> f64 {
-        match self.timings.split_last() {
-            Some((last, others)) => others.iter().map(Timing::median).fold(f64::NAN, f64::min) / last.median(),
-            None => f64::NAN,
-        }
+    fn of(&self, kind: Kind) -> f64 {
+        self.timings.iter().filter(|timing| timing.kind == kind).map(Timing::median).fold(f64::NAN, f64::min)
+    }
+
+    /// The best of PostgreSQL's plans over JoinScan: how many times as fast that is.
+    pub fn ratio(&self) -> f64 {
+        self.of(Kind::Plain) / self.of(Kind::JoinScan)
+    }
+
+    /// The best of PostgreSQL's plans over another engine.
+    pub fn ratio_of(&self, timing: &Timing) -> f64 {
+        self.of(Kind::Plain) / timing.median()
+    }
+
+    /// One engine's time over JoinScan's; NaN where it has none.
+    fn behind(&self, engine: &str) -> f64 {
+        let timing = self.timings.iter().find(|timing| timing.engine == engine);
+        timing.map_or(f64::NAN, Timing::median) / self.of(Kind::JoinScan)
+    }
+
+    pub fn others(&self) -> impl Iterator<Item = &Timing> {
+        self.timings.iter().filter(|timing| timing.kind == Kind::DuckDb)
     }
 
     fn verdict(&self) -> &'static str {
@@ -56,46 +85,97 @@ impl Measured {
     }
 }
 
+/// Slower than this counts as slower.
+const SLOWER: f64 = 1.0 / 1.05;
+
 pub fn plain_engine(workers: u32) -> String {
     format!("PostgreSQL, {workers} workers")
 }
 
-pub fn header(runs: usize, workers: u32) -> String {
+pub fn header(set: Set, runs: usize, workers: u32, engines: &[Engine]) -> String {
     let mut out = format!(
-        "Medians of {runs} interleaved runs or more, ms: PostgreSQL with so many workers (one run where far from its best), \
-         JoinScan with {workers}.\nThe ratio is to the best of PostgreSQL's.\n{:<16}{:>8}",
+        "{set:?}: medians of {runs} interleaved runs or more, ms: PostgreSQL with so many workers (one run where far from its \
+         best), JoinScan with {workers}.\nThe ratio is to the best of PostgreSQL's; peak kB: memory of JoinScan's \
+         operators, at most, in one participant.\n{:<16}{:>8}",
         "query", "rows"
     );
-    for count in 0..=workers {
-        let _ = write!(out, "{:>11}", format!("{count} workers"));
+    for engine in engines {
+        let title = match engine.kind {
+            Kind::Plain => engine.name.trim_start_matches("PostgreSQL, ").to_string(),
+            Kind::JoinScan => engine.name.clone(),
+            Kind::DuckDb => engine.name.replace("DuckDB, ", "D.").replace("attached", "attach"),
+        };
+        let _ = write!(out, "{title:>11}");
     }
-    let _ = write!(out, "{:>11}{:>9}  {:<10}{:<6}plan", "JoinScan", "ratio", "rows are", "runs");
+    let _ = write!(out, "{:>9}{:>10}  {:<10}{:<6}plan", "ratio", "peak kB", "rows are", "runs");
     out
 }
 
 pub fn line(measured: &Measured) -> String {
     let mut out = format!("{:<16}{:>8}", measured.query.name, measured.rows);
+    let mut runs = 0;
     for timing in &measured.timings {
-        let _ = write!(out, "{:>11.2}", timing.median());
+        match timing.times.len() {
+            0 => out += &format!("{:>11}", "-"),
+            _ => out += &format!("{:>11.2}", timing.median()),
+        }
+        if timing.kind == Kind::JoinScan {
+            runs = timing.times.len();
+        }
     }
-    let runs = measured.timings.last().map_or(0, |timing| timing.times.len());
-    let _ = write!(out, "{:>8.2}x  {:<10}{runs:<6}{}", measured.ratio(), measured.verdict(), measured.plan());
+    let _ = write!(
+        out,
+        "{:>8.2}x{:>10}  {:<10}{runs:<6}{}",
+        measured.ratio(),
+        measured.peak_memory,
+        measured.verdict(),
+        measured.plan()
+    );
+    for what in &measured.differ {
+        let _ = write!(out, "; {what}");
+    }
     out
 }
 
-fn geometric_mean<'a>(all: impl Iterator<Item = &'a Measured> + Clone) -> f64 {
-    let count = all.clone().count() as f64;
-    (all.map(|measured| measured.ratio().ln()).sum::<f64>() / count).exp()
+/// Of the ratios that there are; NaN where there are none.
+fn geometric_mean(ratios: impl Iterator<Item = f64>) -> f64 {
+    let (count, sum) =
+        ratios.filter(|ratio| ratio.is_finite()).fold((0, 0.0), |(n, sum), ratio| (n + 1, sum + ratio.ln()));
+    (sum / f64::from(count)).exp()
 }
 
 pub fn summary(set: Set, all: &[Measured]) -> String {
-    let mut out = format!("{set:?}: geometric mean of {} ratios {:.2}x", all.len(), geometric_mean(all.iter()));
+    let mean = geometric_mean(all.iter().map(Measured::ratio));
+    let mut out = format!("{set:?}: geometric mean of {} ratios {mean:.2}x", all.len());
     if let Some(slowest) = all.iter().min_by(|a, b| a.ratio().total_cmp(&b.ratio())) {
         let _ = write!(out, ", the lowest {:.2}x ({})", slowest.ratio(), slowest.query.name);
     }
     let different = all.iter().filter(|measured| !measured.same).count();
     if different > 0 {
         let _ = write!(out, "; {different} with DIFFERENT rows");
+    }
+    let taken = all.iter().filter(|measured| measured.above.is_some()).count();
+    let _ = write!(out, "\nJoinScan was chosen for {taken} of {}", all.len());
+    // The last are the same plans, or plans that differ in their workers: what differs may be chance.
+    for (which, taken) in [("by JoinScan", true), ("where it stayed out", false)] {
+        let slower = all.iter().filter(|measured| measured.ratio() < SLOWER && measured.above.is_some() == taken);
+        let names: Vec<_> = slower.map(|slow| format!("{} ({:.2}x)", slow.query.name, slow.ratio())).collect();
+        let names = if names.is_empty() { "none".into() } else { names.join(", ") };
+        let _ = write!(out, "\nSlower than 1/1.05, {which}: {names}");
+    }
+    for other in all.first().into_iter().flat_map(Measured::others) {
+        let behind: Vec<f64> =
+            all.iter().map(|measured| measured.behind(&other.engine)).filter(|ratio| ratio.is_finite()).collect();
+        let ahead = behind.iter().filter(|ratio| **ratio > 1.0).count();
+        let mean = geometric_mean(behind.iter().copied());
+        let differ = all.iter().filter(|m| m.differ.iter().any(|what| what.starts_with(&other.engine))).count();
+        let _ = write!(
+            out,
+            "\nJoinScan and {}: {mean:.2}x as fast, ahead in {ahead} of {}; other rows (numbers compared with a tolerance of \
+             1e-9) in {differ}",
+            other.engine,
+            behind.len()
+        );
     }
     out
 }
@@ -112,24 +192,40 @@ pub fn demo(measured: &Measured) -> String {
     out
 }
 
-/// Names are ours and need no escapes.
+/// A JSON string; the names are ours, but what an engine says is not.
+pub fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c < ' ' => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out + "\""
+}
+
 pub fn json(sf: f64, workers: u32, all: &[Measured]) -> String {
     let mut out = format!("{{\"sf\": {sf}, \"workers\": {workers}, \"geometric_means\": {{");
-    let means = [Set::Micro, Set::Tpch].into_iter().filter_map(|set| {
-        let of_set = all.iter().filter(|measured| measured.query.set == set);
-        (of_set.clone().next().is_some()).then(|| format!("\"{set:?}\": {:.4}", geometric_mean(of_set)))
+    let means = Set::ALL.into_iter().filter_map(|set| {
+        let of_set: Vec<_> = all.iter().filter(|measured| measured.set == set).map(Measured::ratio).collect();
+        (!of_set.is_empty()).then(|| format!("\"{set:?}\": {:.4}", geometric_mean(of_set.into_iter())))
     });
     out += &means.collect::<Vec<_>>().join(", ");
     out += "}, \"queries\": [\n";
     for (i, measured) in all.iter().enumerate() {
+        let differ: Vec<_> = measured.differ.iter().map(|what| quoted(what)).collect();
         let _ = write!(
             out,
-            "  {{\"query\": \"{}\", \"set\": \"{:?}\", \"rows\": {}, \"same\": {}, \"plan\": \"{}\", \"ratio\": {:.4}, \"ms\": {{",
+            "  {{\"query\": \"{}\", \"set\": \"{:?}\", \"rows\": {}, \"same\": {}, \"others_differ\": [{}], \"plan\": \"{}\", \
+             \"peak_memory_kb\": {}, \"ratio\": {:.4}, \"ms\": {{",
             measured.query.name,
-            measured.query.set,
+            measured.set,
             measured.rows,
             measured.same,
+            differ.join(", "),
             measured.plan(),
+            measured.peak_memory,
             measured.ratio()
         );
         for (j, timing) in measured.timings.iter().enumerate() {
@@ -142,21 +238,42 @@ pub fn json(sf: f64, workers: u32, all: &[Measured]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use crate::queries::ALL;
 
-    fn measured(times: [&[f64]; 4]) -> Measured {
+    pub fn measured(times: [&[f64]; 4]) -> Measured {
         let names = ["PostgreSQL, 0 workers", "PostgreSQL, 1 workers", "PostgreSQL, 2 workers", "JoinScan"];
-        let timings = names.iter().zip(times).map(|(name, times)| Timing::new(name, times.to_vec())).collect();
-        Measured { query: &ALL[0], rows: 3, same: true, above: Some(vec!["sort"]), timings }
+        let timings = names
+            .iter()
+            .zip(times)
+            .map(|(name, times)| {
+                let kind = if *name == "JoinScan" { Kind::JoinScan } else { Kind::Plain };
+                Timing::new(name, kind, times.to_vec())
+            })
+            .collect();
+        Measured {
+            set: Set::Micro,
+            query: &ALL[0],
+            rows: 3,
+            same: true,
+            differ: Vec::new(),
+            above: Some(vec!["sort"]),
+            peak_memory: 77,
+            timings,
+        }
+    }
+
+    pub fn with_duckdb(mut measured: Measured, times: &[f64]) -> Measured {
+        measured.timings.push(Timing::new("DuckDB, own", Kind::DuckDb, times.to_vec()));
+        measured
     }
 
     #[test]
     fn the_median_is_the_middle_run() {
-        assert_eq!(Timing::new("x", vec![9.0, 1.0, 2.0]).median(), 2.0);
-        assert_eq!(Timing::new("x", vec![4.0, 1.0, 2.0, 9.0]).median(), 3.0);
-        assert!(Timing::new("x", vec![]).median().is_nan());
+        assert_eq!(Timing::new("x", Kind::Plain, vec![9.0, 1.0, 2.0]).median(), 2.0);
+        assert_eq!(Timing::new("x", Kind::Plain, vec![4.0, 1.0, 2.0, 9.0]).median(), 3.0);
+        assert!(Timing::new("x", Kind::Plain, vec![]).median().is_nan());
     }
 
     #[test]
@@ -167,10 +284,30 @@ mod tests {
     }
 
     #[test]
+    fn another_engine_is_not_postgresqls_best() {
+        let one = with_duckdb(measured([&[100.0], &[30.0], &[40.0], &[10.0]]), &[5.0]);
+        let two = with_duckdb(measured([&[100.0], &[30.0], &[40.0], &[10.0]]), &[]);
+        assert_eq!(one.ratio(), 3.0);
+        assert!(line(&two).contains(" - "));
+        let text = summary(Set::Micro, &[one, two]);
+        assert!(text.contains("JoinScan and DuckDB, own: 0.50x as fast, ahead in 0 of 1"), "{text}");
+    }
+
+    #[test]
     fn the_mean_is_geometric() {
         let all = [measured([&[4.0], &[9.0], &[9.0], &[1.0]]), measured([&[9.0], &[9.0], &[1.0], &[1.0]])];
-        assert!((geometric_mean(all.iter()) - 2.0).abs() < 1e-12);
-        assert_eq!(summary(Set::Micro, &all), "Micro: geometric mean of 2 ratios 2.00x, the lowest 1.00x (shipping)");
+        let text = summary(Set::Micro, &all);
+        assert!(text.starts_with("Micro: geometric mean of 2 ratios 2.00x, the lowest 1.00x (shipping)\n"), "{text}");
+    }
+
+    #[test]
+    fn slow_queries_are_named() {
+        let all = [measured([&[4.0], &[9.0], &[9.0], &[4.1]]), measured([&[9.0], &[9.0], &[1.0], &[2.0]])];
+        let text = summary(Set::Micro, &all);
+        assert!(
+            text.ends_with("by JoinScan: shipping (0.50x)\nSlower than 1/1.05, where it stayed out: none"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -179,5 +316,6 @@ mod tests {
         assert!(text.contains("\"JoinScan\": [3.000, 3.500]"), "{text}");
         assert!(text.contains("\"geometric_means\": {\"Micro\": 0.3077}"), "{text}");
         assert!(text.starts_with("{\"sf\": 1, ") && text.ends_with("]}\n"));
+        assert_eq!(quoted("a\"b\n"), "\"a\\\"b \"");
     }
 }

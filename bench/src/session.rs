@@ -16,10 +16,10 @@ pub struct Session {
 }
 
 impl Session {
-    /// Starts psql and applies `settings`, one SQL statement each.
-    pub fn open(psql: &Path, settings: &[String]) -> io::Result<Session> {
+    /// Starts psql on a database and applies `settings`, one SQL statement each.
+    pub fn open(psql: &Path, database: &str, settings: &[String]) -> io::Result<Session> {
         let mut child = Command::new(psql)
-            .args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1"])
+            .args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", database])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

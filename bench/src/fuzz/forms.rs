@@ -213,7 +213,8 @@ pub const AGGREGATES: &[Form] = &[
 pub const QUARTER_AGGREGATES: &[Form] = &[
     form("sum($0)", Float8, &[Float8]),
     form("sum($0::float4)", Float4, &[Float8]),
-    form("sum(distinct $0)", Float8, &[Float8]),
+    // Without the sum of two zeros, 0 and -0 are one value, and it is whichever came first.
+    form("sum(distinct $0 + 0::float8)", Float8, &[Float8]),
     form("avg($0)", Float8, &[Float8]),
     form("avg($0::float4)", Float8, &[Float8]),
     form("sum($0 * $1)", Float8, &[Float8, Float8]),

@@ -178,13 +178,20 @@ impl Generator<'_> {
             choice => {
                 let mut query =
                     if self.rng.percent(80) { self.select(&[], depth) } else { self.correlated(own, depth) };
-                query.outputs.truncate(1);
+                // Of two columns, maybe of different tables: the inner side may be joined with each of them by itself.
+                query.outputs.truncate(if choice == 2 && self.rng.percent(40) { 2 } else { 1 });
                 if query.ties {
                     (query.order, query.limit, query.ties) = (None, None, false); // it may be by what is gone
                 }
-                let ty = query.outputs[0].1.ty();
-                let arg = self.column(own, ty).unwrap_or_else(|| self.literal(ty));
-                with(if choice == 2 { "$0 in ($q)" } else { "$0 not in ($q)" }, vec![arg], query)
+                let types: Vec<Ty> = query.outputs.iter().map(|(_, expr)| expr.ty()).collect();
+                let args: Vec<Expr> =
+                    types.iter().map(|&ty| self.column(own, ty).unwrap_or_else(|| self.literal(ty))).collect();
+                let form = match (choice, args.len()) {
+                    (2, 2) => "($0, $1) in ($q)",
+                    (2, _) => "$0 in ($q)",
+                    _ => "$0 not in ($q)",
+                };
+                with(form, args, query)
             }
         }
     }

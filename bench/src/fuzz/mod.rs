@@ -60,6 +60,10 @@ const MAX_COST: f64 = 1_200.0;
 const TIMEOUT_MS: u64 = 2_000;
 const REDUCE: Duration = Duration::from_secs(30);
 
+/// Why PostgreSQL's plan cannot take over, where that cannot be helped.
+const NO_FALLBACK: &[&str] =
+    &["rows have been returned", "functions are volatile", "the plan of a subquery cannot be run twice"];
+
 struct Run {
     server: Server,
     tally: Tally,
@@ -211,8 +215,9 @@ impl Run {
         Ok(match verdict {
             Verdict::Equal { .. } | Verdict::Invalid(_) => None,
             Verdict::Different { off_error, on_error, lines } => {
-                let known =
-                    self.beyond_memory(case, &off_error, &on_error) || self.excused(case, &off_error, &on_error)?;
+                let statements = format!("set joinscan.min_cost = 0;\n{};", case.query.sql());
+                let known = self.beyond_memory(case, &statements, &off_error, &on_error)?
+                    || self.excused(case, &off_error, &on_error)?;
                 (!known).then_some(Mismatch { lost: false, lines })
             }
             Verdict::Timeout => self.slow(case)?.then(|| Mismatch {
@@ -264,7 +269,7 @@ impl Run {
             return Ok(None);
         }
         let (off_error, on_error) = (off.as_ref().err().cloned(), on.as_ref().err().cloned());
-        if self.beyond_memory(case, &off_error, &on_error) {
+        if self.beyond_memory(case, &engine(true), &off_error, &on_error)? {
             return Ok(None);
         }
         if !lost && self.excused(case, &off_error, &on_error)? {
@@ -274,21 +279,32 @@ impl Run {
         Ok(Some(Mismatch { lost, lines }))
     }
 
-    /// JoinScan's hash tables do not spill: where the estimate was too low and PostgreSQL's plan can take over no
-    /// more, since rows have been returned, it gives up. Known, and counted by itself.
-    fn beyond_memory(&mut self, case: &Case, off: &Option<String>, on: &Option<String>) -> bool {
-        let beyond = !self.strict && off.is_none() && on.as_deref() == Some("53200");
-        if beyond {
-            self.tally.beyond_memory += 1;
-            if self.tally.beyond_memory == 1 {
-                println!(
-                    "out of memory with JoinScan alone, as for:\n{}{};",
-                    statements(&case.settings),
-                    case.query.sql()
-                );
-            }
+    /// JoinScan's hash tables do not spill: where an estimate was too low, PostgreSQL's plan takes over, unless rows have
+    /// been returned, or there is no such plan for a reason that is known. Counted by the reason.
+    fn beyond_memory(
+        &mut self,
+        case: &Case,
+        sent: &str,
+        off: &Option<String>,
+        on: &Option<String>,
+    ) -> io::Result<bool> {
+        if self.strict || off.is_some() || on.as_deref() != Some("53200") {
+            return Ok(false);
         }
-        beyond
+        let Some(reason) = self.server.no_fallback(&case.settings, sent)? else { return Ok(false) };
+        if !NO_FALLBACK.contains(&reason.as_str()) {
+            return Ok(false);
+        }
+        let count = self.tally.beyond_memory.entry(reason.clone()).or_default();
+        *count += 1;
+        if *count == 1 {
+            println!(
+                "out of memory with JoinScan alone ({reason}), as for:\n{}{};",
+                statements(&case.settings),
+                case.query.sql()
+            );
+        }
+        Ok(true)
     }
 
     /// Is what differs nothing that SQL settles? Counted if so.
@@ -371,7 +387,7 @@ impl Run {
         if self.tally.mismatches > 5 {
             return Ok(()); // five are enough to look at; the seed gives the others
         }
-        let counts = (self.tally.excused, self.tally.by_order, self.tally.beyond_memory, self.tally.otherwise);
+        let counts = (self.tally.excused, self.tally.by_order, self.tally.beyond_memory.clone(), self.tally.otherwise);
         let reduced = self.reduce(case, mismatch.lost)?;
         println!("reduced:\n{}{};", statements(&reduced.settings), reduced.query.sql());
         let (verdict, _) = self.server.verify(&reduced.query.sql(), &reduced.settings)?;

@@ -153,6 +153,15 @@ impl Server {
         Ok(read_verdict(lines))
     }
 
+    /// What JoinScan says about why PostgreSQL's plan could not take over when memory ran out; `None` where it did not
+    /// run out.
+    pub fn no_fallback(&mut self, settings: &[String], statements: &str) -> io::Result<Option<String>> {
+        let input =
+            format!("\\set VERBOSITY default\n{}\n{statements}\n\\set VERBOSITY sqlstate", self.settings(settings));
+        let Reply::Lines(lines) = self.ask(&input)? else { return Ok(None) };
+        Ok(lines.iter().find_map(|line| Some(line.split_once("PostgreSQL's plan cannot take over: ")?.1.to_string())))
+    }
+
     /// The rows of some statements, or the first error's SQLSTATE.
     pub fn outcome(&mut self, settings: &[String], statements: &str) -> io::Result<Result<Vec<String>, String>> {
         let input = format!("{}\n{statements}", self.settings(settings));

@@ -15,7 +15,8 @@ pub struct Tally {
     pub excused: u64,
     /// Only one side met an error that the order of evaluation decides about.
     pub by_order: u64,
-    pub beyond_memory: u64,
+    /// Memory ran out with JoinScan alone: why PostgreSQL's plan did not take over.
+    pub beyond_memory: HashMap<String, u64>,
     pub otherwise: u64,
     pub mismatches: u64,
     timeouts: u64,
@@ -97,9 +98,7 @@ impl Tally {
             "{} with rows, {} with workers of JoinScan, {} also prepared or by cursor, {} left out as too large, {} timeouts",
             self.with_rows, self.with_workers, self.otherwise, self.skipped, self.timeouts
         );
-        if self.beyond_memory > 0 {
-            println!("{} out of memory with JoinScan alone (--strict counts them as mismatches)", self.beyond_memory);
-        }
+        table("out of memory with JoinScan alone (--strict counts them as mismatches)", &self.beyond_memory);
         table("join trees", &self.parts);
         table("queries that group: who does it", &self.groups);
         table("plans with PostgreSQL's nodes above JoinScan", &self.above);
