@@ -43,6 +43,12 @@ select * from in_boxes('s.h, length(string_agg(x.t, '',''))', 'group by s.h');
 select * from in_boxes('s.name, string_agg(x.t || s.name, x.c order by x.t desc nulls first, x.id), sum(x.n2)', 'group by s.name');
 select * from in_boxes('s.h, string_agg(convert_to(x.t, ''utf8''), ''\x00'' order by x.id)', 'group by s.h');
 select * from in_boxes('s.h, string_agg(distinct x.t, '','')', 'group by s.h');
+-- least and greatest of all rows: of each batch one goes on
+select * from in_boxes('max(x.t collate "und-x-icu"), min(x.t collate "und-x-icu"), count(*), max((x.c || x.id)::varchar collate "und-x-icu")');
+select * from in_boxes('max(x.t collate "und-x-icu"), min(x.id::text collate "und-x-icu")', 'where x.t is null');
+select * from in_boxes('max(x.t collate "und-x-icu"), min(x.t)', 'where x.id < 0');
+select * from in_boxes('max(x.t collate "und-x-icu"), min(x.t collate "und-x-icu") filter (where x.id > 20), string_agg(x.t, '','' order by x.id)');
+select * from compare($$ select max(p.note collate "und-x-icu"), min(p.note collate "und-x-icu"), max(l.pos::text collate "und-x-icu"), min(p.id::text collate "und-x-icu") from purchase p join line l on p.id = l.purchase $$);
 -- arrays, of NULLs and of arrays too
 select * from in_boxes('s.h, array_agg(x.i4 order by x.id), array_agg(x.n order by x.id), array_agg(x.t order by x.id)', 'group by s.h');
 select * from in_boxes('x.g, array_agg(x.a order by x.id)', 'where x.g < 100 group by x.g');

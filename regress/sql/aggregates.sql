@@ -134,6 +134,13 @@ select * from joined('x.g, bool_and(x.b), bool_or(x.b), every(x.i4 > 0)', 'group
 select * from joined('x.g, bit_and(x.i2), bit_or(x.i4), bit_xor(x.i8)', 'group by x.g');
 select * from joined('x.g, stddev(x.f8)::float4, stddev_pop(x.f8)::float4, variance(x.f8)::float4, var_pop(x.f8)::float4', 'where x.g < 100 group by x.g');
 select * from joined('x.g, stddev(x.i4), variance(x.n2), var_pop(x.i8), stddev_samp(x.n)', 'group by x.g');
+-- those of integers and decimals are numerics, to the last digit
+select * from joined('x.g, var_pop(x.i2), var_samp(x.i4), variance(x.i8), stddev_pop(x.n2), stddev_samp(x.i2), stddev(x.i8)', 'group by x.g');
+select * from joined('var_pop(x.i8), stddev(x.i8), stddev(x.n2) filter (where x.i4 > 0), var_samp(distinct x.i4), stddev_pop(x.i2 + x.id), variance(x.n2 * x.n2)');
+select * from joined('x.id, var_samp(x.i4), var_pop(x.n2), stddev(x.i8)', 'where x.g < 2 or x.g > 99 group by x.id');
+select * from joined('x.g, stddev((x.n2 / 7)::numeric(38, 30)), var_pop(x.w), var_samp(case when x.i4 < 0 then ''NaN'' else x.n2 end)', 'group by x.g');
+select * from joined('x.g, x.id, stddev(x.i4) over (partition by x.g order by x.id rows between 3 preceding and current row), var_pop(x.n2) over (partition by x.g order by x.id)');
+explain (costs off) select x.g, stddev(x.i4), variance(x.n2), var_pop(x.i8) from edge x join side s on x.g = s.g group by x.g;
 select * from joined('round(corr(x.f8, x.i4)::numeric, 9), round(covar_pop(x.f8, s.h)::numeric, 9), round(regr_slope(x.f8, x.i4)::numeric, 9), regr_count(x.f8, x.i4), round(regr_r2(x.i4, x.f8)::numeric, 9)', 'where x.g < 100');
 -- one row, where a variance is NULL or zero
 select * from joined('x.id, stddev(x.f8), var_pop(x.f8), corr(x.f8, x.i4)', 'where x.g = 1 group by x.id');

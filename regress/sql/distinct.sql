@@ -64,5 +64,7 @@ select * from agrees_in_order($$ select x.k as a, o.h as b from twice x join oth
 -- in subqueries
 select * from compare($$ select y.k, b.id from (select distinct x.k, x.t from twice x join other_side o on x.k = o.k) y join buyer b on b.id = y.k $$);
 select * from compare($$ select b.id from buyer b join nation n on n.id = b.nation where b.id in (select distinct x.k from twice x join other_side o on x.k = o.k) $$);
+-- one key twice
+select * from compare($$ select distinct on (1, 2) x.k, x.k, x.id from twice x join other_side o on x.k = o.k order by 1, 2, 3 $$);
 -- DISTINCT ON constants, of which nothing is wanted: rows without a column
 select * from compare($$ select '' from (select distinct on (1) trim_scale('NaN'::numeric)::text collate "C", trim_scale(-0.01)::text collate "C" from twice x join other_side o on x.k = o.k order by 1, 2) y $$);

@@ -35,6 +35,26 @@ declare sorted scroll cursor for select n.id, r.name from nation n join region r
 fetch 3 from sorted;
 fetch backward 1 from sorted;
 fetch last from sorted;
+-- neither SCROLL nor NO SCROLL: backward where a Sort is on top, which is PostgreSQL's then
+declare either cursor for select n.id, r.name from nation n join region r on n.region = r.id order by n.id;
+fetch 3 from either;
+fetch backward 2 from either;
+fetch last from either;
+declare below cursor with hold for select * from (select n.id, r.name from nation n join region r on n.region = r.id order by n.id limit 9) s;
+fetch absolute 9 from below;
+fetch prior from below;
+declare forward no scroll cursor for select n.id, r.name from nation n join region r on n.region = r.id order by n.id;
+fetch 1 from forward;
+explain (costs off) declare explained cursor for select n.id, r.name from nation n join region r on n.region = r.id order by n.id;
+explain (costs off) declare explained no scroll cursor for select n.id, r.name from nation n join region r on n.region = r.id order by n.id;
+savepoint there;
+fetch backward 1 from forward;
+rollback to there;
+-- without an order nothing goes backward, in PostgreSQL's own plan neither
+declare unordered cursor for select n.id, r.name from nation n join region r on n.region = r.id;
+fetch 1 from unordered \g /dev/null
+fetch backward 1 from unordered;
+rollback to there;
 -- left open at the end of the transaction
 declare open cursor for select p.id from purchase p join line l on p.id = l.purchase;
 move forward 5 in open;
@@ -47,6 +67,24 @@ commit;
 move forward all in held;
 close held;
 \set QUIET on
+
+-- PL/pgSQL's
+do $$
+declare
+    ordered cursor for select n.id from nation n join region r on n.region = r.id order by n.id;
+    id int;
+    ids int[];
+begin
+    open ordered;
+    for i in 1 .. 4 loop
+        fetch ordered into id;
+        ids := ids || id;
+    end loop;
+    fetch prior from ordered into id;
+    ids := ids || id;
+    fetch last from ordered into id;
+    raise notice '%', ids || id;
+end $$;
 
 -- an error from above in the middle
 create function explode(bigint) returns bigint language plpgsql as $$

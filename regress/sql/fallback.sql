@@ -92,5 +92,16 @@ commit;
 select count(l.i), count(r.t) from (select i + (random() * 0)::int as i from plenty offset 0) l
     join plenty r on l.i = r.i where r.a = 1 and r.b = 1 and r.c = 1;
 \set VERBOSITY default
+-- which the error tells
+do $$
+declare
+    context text;
+begin
+    perform count(l.i), count(r.t) from (select i + (random() * 0)::int as i from plenty offset 0) l
+        join plenty r on l.i = r.i where r.a = 1 and r.b = 1 and r.c = 1;
+exception when out_of_memory then
+    get stacked diagnostics context = pg_exception_context;
+    raise notice '%', split_part(context, E'\n', 1);
+end $$;
 select workers_left();
 drop table plenty, seven;

@@ -45,6 +45,21 @@ select * from compare_outcome($$ select l.id, r.id from l full join r on l.id < 
 set max_parallel_workers_per_gather = 0;
 explain (analyze, costs off, timing off, summary off) select l.id, r.id from (select id from l where id < 0) l join r on l.id < r.id;
 reset max_parallel_workers_per_gather;
+-- a table that is joined more than once: what one join knows of its keys concerns one of them
+create table rare (id int not null);
+create table knot (id int not null, name int not null);
+insert into rare select i % 5 from generate_series(1, 200) i;
+insert into knot select i % 31, i % 100 from generate_series(1, 300) i;
+analyze rare, knot;
+select * from compare($$ select c.id from rare a, knot b, knot c where a.id = b.id and b.name = c.name $$);
+set max_parallel_workers_per_gather = 0;
+select * from compare($$ select c.id from rare a, knot b, knot c where a.id = b.id and b.name = c.name $$);
+select * from compare($$ select c.id, d.id from rare a, knot b, knot c, knot d where a.id = b.id and b.name = c.name and c.id = d.name $$);
+select * from compare($$ select b.id, b.name from rare a, knot b where a.id = b.id and exists (select from knot c where c.name = b.name and c.id > 20) $$);
+select * from compare($$ select b.n, c.n from rare a,
+    (select id, name, count(*) n from knot group by id, name offset 0) b, (select id, name, count(*) n from knot group by id, name offset 0) c
+    where a.id = b.id and b.name = c.name $$);
+reset max_parallel_workers_per_gather;
 -- conditions that PostgreSQL evaluates
 select * from compare($$ select l.id, r.id from l join r on l.k = r.k and odd(l.id + r.id) $$);
 select * from compare($$ select l.id, r.id from l left join r on l.k = r.k and odd(l.id + r.id) $$);
@@ -61,10 +76,38 @@ select * from compare($$ select l.id, r.id from l left join (select * from r whe
 select * from compare($$ select l.id from l where exists (select from r where odd(l.id / 100 * r.id) and r.id < 30) $$);
 select * from compare($$ select l.id from l where not exists (select from r where odd(l.id / 100 * r.id)) $$);
 select * from compare($$ select l.id from l where exists (select from r where odd(l.id / 100 * r.id) and r.id < 0) $$);
+-- full joins: rows of both sides that match nothing, each once; of several candidates one holds, all or none
+select * from compare($$ select l.id, r.id, r.t from l full join r on l.k = r.k and odd(l.id * r.id / 7) $$);
+select * from compare($$ select count(*) from l full join r on l.k = r.k and odd(l.id * r.id / 7) where l.id is null $$);
+select * from compare($$ select l.n from l full join r on l.k = r.k and r.id < 40 and odd(l.id + r.id) $$);
+select * from compare($$ select l.id, r.id from l full join r on l.k = r.k and odd(2 * l.id) $$);
+select * from compare($$ select l.id, r.id from l full join (select * from r where id < 0) r on l.k = r.k and odd(l.id + r.id) $$);
+select * from compare($$ select l.id, r.id from (select * from l where id < 0) l full join r on l.k = r.k and odd(l.id + r.id) $$);
+select * from compare($$ select a.id, b.id, c.id from l a full join r b on a.k = b.k and odd(a.id + b.id) full join l c on c.id = b.id and odd(c.id / 3) $$);
+-- by equalities that are PostgreSQL's alone, of any number of columns, with NULLs
+create collation blind (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+create type two as (a int, b text);
+create table odds (id int, a int[], d jsonb, c text collate blind, g int4range, w two);
+insert into odds select i, case when i % 6 > 0 then array[i % 20, null, i % 3] end, case when i % 7 > 0 then jsonb_build_object('k', i % 15) end,
+       case when i % 5 > 0 then chr(65 + i % 2 * 32 + i % 13) end, int4range(i % 9, i % 9 + 4), row(i % 4, nullif(i % 3, 1))::two from generate_series(1, 300) i;
+analyze odds;
+select * from compare($$ select x.id, y.id from odds x full join odds y on x.a = y.a $$);
+select * from compare($$ select x.id, y.id, y.d from odds x full join odds y on x.d = y.d and x.id < y.id $$);
+select * from compare($$ select x.id, y.id from odds x full join odds y on x.c = y.c and y.id < 100 $$);
+select * from compare($$ select x.c, y.id from odds x full join odds y on x.c = y.c and x.a = y.a where y.id is null or x.id is null $$);
+select * from compare($$ select x.id, y.id from odds x full join odds y on x.g = y.g and x.w = y.w $$);
+select * from compare($$ select x.id, y.id from odds x full join odds y on x.id = y.id + 1 and x.a <> y.a $$);
+select * from compare($$ select count(*), count(x.id), count(y.id) from odds x full join odds y on x.a = y.a and x.c = y.c $$);
+select * from compare($$ select x.id, y.id from (select * from odds where id < 20) x full join (select * from odds where id < 30) y on true $$);
+select * from compare($$ select x.id, y.id from (select * from odds where id < 0) x full join odds y on true $$);
+set max_parallel_workers_per_gather = 0;
+explain (costs off) select x.id, y.id from odds x full join odds y on x.a = y.a;
+reset max_parallel_workers_per_gather;
 -- one probe row with more candidates than a batch has rows
 create table wide_run as select i from generate_series(1, 20000) i;
 analyze wide_run;
 select * from compare($$ select o.i, w.i from (values (1), (2), (3)) o (i) left join wide_run w on w.i % 2 = o.i % 2 and odd(w.i / 20000 + o.i) $$);
+select * from compare($$ select o.i, w.i from (values (1), (2), (3)) o (i) full join wide_run w on w.i % 2 = o.i % 2 and odd(w.i / 20000 + o.i) $$);
 -- trees
 select * from compare($$ select a.id, b.id, c.id from l a left join (r b join l c on b.id = c.id) on a.k = b.k and c.n < 20 $$);
 select * from compare($$ select a.id, b.id, c.id from l a full join r b on a.id = b.id left join l c on coalesce(a.k, b.k) = c.id $$);

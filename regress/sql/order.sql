@@ -73,6 +73,9 @@ select in_order('x.id limit null offset null');
 select in_order('x.ts, x.id limit 3 + 4 offset (select 2)');
 select in_order('x.n, x.id fetch first row only');
 select in_order('x.d desc nulls first, x.id fetch first 100 rows only');
+-- rows without columns
+select * from compare($$ select 'infinity'::timestamp from many_kinds order by 1 $$);
+select * from compare($$ select 'infinity'::timestamp from many_kinds order by 1 fetch first 3 rows with ties $$);
 -- WITH TIES: all peers of the last row, whatever the order among them
 select * from compare($$ select x.id, y.name from many_kinds x join label y on x.k = y.k order by x.k fetch first 5 rows with ties $$);
 select * from compare($$ select x.id, x.f8 from many_kinds x join label y on x.k = y.k order by x.f8 desc fetch first 3 rows with ties $$);
@@ -82,6 +85,8 @@ select agrees_in_order($$ select x.k, y.name from many_kinds x join label y on x
 select * from compare($$ select x.id from many_kinds x join label y on x.k = y.k order by x.f8, x.n fetch first 3 rows with ties $$);
 select * from compare($$ select p.id, l.pos from purchase p join line l on p.id = l.purchase order by p.buyer desc fetch first 30 rows with ties $$);
 select * from compare($$ select p.placed, l.quantity from purchase p join line l on p.id = l.purchase order by p.placed, l.quantity offset 3 rows fetch first 5 rows with ties $$);
+select * from compare($$ select p.buyer, l.price from purchase p join line l on p.id = l.purchase order by p.buyer nulls first, l.price desc fetch first 500 rows with ties $$);
+select * from compare($$ select p.id from purchase p join line l on p.id = l.purchase where p.id - l.purchase = 0 order by p.id - l.purchase fetch first 2 rows with ties $$);
 explain (costs off) select p.id, l.pos from purchase p join line l on p.id = l.purchase order by p.buyer desc fetch first 30 rows with ties;
 -- a limit and no order: so many rows, whichever
 set joinscan.enabled = on;
@@ -103,6 +108,18 @@ select agrees_in_order($$ select p.id, l.pos, p.note from purchase p join line l
 select agrees_in_order($$ select p.id, l.pos, p.note from purchase p join line l on p.id = l.purchase order by p.note desc nulls last, p.id, l.pos $$);
 select agrees_in_order($$ select b.id, p.id from buyer b left join purchase p on b.id = p.buyer order by p.total nulls first, b.id, p.id limit 300 $$);
 select agrees_in_order($$ select b.id, p.id from buyer b full join purchase p on b.id = p.buyer order by 2, 1 limit 100 offset 7900 $$);
+-- sorted in shares that the leader merges: more than queues hold; with keys that are the same in all rows
+select agrees_in_order($$ select p.id, l.pos, l.price, p.note, l.shipped from purchase p join line l on p.id = l.purchase order by l.price, p.note desc, p.id, l.pos $$);
+select agrees_in_order($$ select p.buyer, l.price from purchase p join line l on p.id = l.purchase order by p.buyer nulls first, l.price desc nulls last $$);
+select * from compare($$ select x.id, y.name from many_kinds x join label y on x.k = y.k where x.k + y.rev = 10 order by x.k + y.rev $$);
+select * from compare($$ select p.id, l.pos, l.price from purchase p join line l on p.id = l.purchase where p.id - l.purchase = 0 order by p.id - l.purchase $$);
+select * from compare($$ select l.purchase, count(*) from purchase p join line l on p.id = l.purchase group by l.purchase having count(*) = 3 order by count(*) $$);
+select agrees_in_order($$ select p.id, l.pos from purchase p join line l on p.id = l.purchase order by p.id desc, l.pos limit 11000 offset (select 500) $$);
+set parallel_leader_participation = off;
+select agrees_in_order($$ select p.id, l.pos, p.note from purchase p join line l on p.id = l.purchase order by p.note, p.id, l.pos $$);
+reset parallel_leader_participation;
+explain (costs off) select p.id, l.pos from purchase p join line l on p.id = l.purchase order by l.price, p.id;
+explain (costs off) select p.id, l.pos from purchase p join line l on p.id = l.purchase order by l.price, p.id limit 5;
 set work_mem = '64kB';
 select agrees_in_order($$ select p.id, l.pos, p.note from purchase p join line l on p.id = l.purchase order by l.shipped, p.id, l.pos $$);
 reset work_mem;

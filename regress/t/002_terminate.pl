@@ -17,44 +17,7 @@ like($plan, qr/JoinScan.*Participants Planned: 3/s, 'JoinScan runs the query, wi
 my $before = dev_shm();
 my $postmaster = $node->safe_psql('postgres', 'select pg_postmaster_start_time()');
 
-# Runs `query` over and over in one session and terminates $count of its workers, each after up to $wait seconds.
-sub kill_workers
-{
-	my ($query, $count, $wait) = @_;
-	my $victim = session_start($node, shop_settings() . "set application_name = 'victim';\n" . ("$query;\n" x ($count * 4)));
-	my $killed = $node->safe_psql(
-		'postgres', qq{
-set statement_timeout = '300s';
-create temp table killed (n int);
-do \$\$
-declare
-    worker int;
-    n int := 0;
-begin
-    while n < $count loop
-        perform pg_sleep(random() * $wait);
-        perform pg_stat_clear_snapshot();
-        select w.pid into worker from pg_stat_activity w join pg_stat_activity l on w.leader_pid = l.pid
-         where w.backend_type = 'parallel worker' and l.application_name = 'victim' order by random() limit 1;
-        if worker is not null and pg_terminate_backend(worker) then
-            n := n + 1;
-            -- that query ends before the next is looked for
-            for i in 1 .. 1000 loop
-                perform pg_stat_clear_snapshot();
-                exit when not exists (select from pg_stat_activity where pid = worker);
-                perform pg_sleep(0.001);
-            end loop;
-        end if;
-    end loop;
-    insert into killed values (n);
-    perform pg_terminate_backend(pid) from pg_stat_activity where application_name = 'victim';
-end \$\$;
-select n from killed;
-});
-	return ($killed, session_end($victim));
-}
-
-my ($killed, $out, $err) = kill_workers($heavy, $kills, 0.06);
+my ($killed, $out, $err) = kill_workers($node, $heavy, $kills, 0.06);
 is($killed, $kills, "$kills workers terminated");
 my @other = grep { /ERROR|FATAL|PANIC/ && !/due to administrator command|lost connection to parallel worker|parallel worker failed to initialize/ }
 	split /\n/, $err;
@@ -68,7 +31,7 @@ ok(settled($node, $before), 'no worker is left, and /dev/shm is as before');
 my $slow = $heavy =~ s/count\(\*\), /count(pg_sleep(0.0005)), /r;
 $plan = $node->safe_psql('postgres', shop_settings() . "explain (costs off) $slow;");
 like($plan, qr/JoinScan.*Participants Planned: 3/s, 'JoinScan runs the slow query, with workers');
-($killed, $out, $err) = kill_workers($slow, 5, 0.1);
+($killed, $out, $err) = kill_workers($node, $slow, 5, 0.1);
 is($killed, 5, 'five waiting workers terminated');
 like($err, qr/due to administrator command|lost connection to parallel worker/, 'the leader notices');
 ok(settled($node, $before), 'no worker is left, and /dev/shm is as before');

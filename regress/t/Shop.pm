@@ -9,7 +9,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More ();
 
-our @EXPORT = qw(shop_start shop_settings session_start session_end cancel_often dev_shm workers settled $heavy);
+our @EXPORT = qw(shop_start shop_settings session_start session_end cancel_often kill_workers dev_shm left_behind workers settled $heavy);
 
 # Long enough to be met in the middle, in many pieces: two million pairs, of which the conditions leave 180,000. The
 # planner takes them for fewer, so that workers pay.
@@ -31,10 +31,10 @@ set work_mem = '256MB';
 
 sub shop_start
 {
-	my ($name) = @_;
+	my ($name, %init) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
 	# Whatever the caller's locale is: text needs UTF8.
-	$node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
+	$node->init(extra => [ '--encoding=UTF8', '--locale=C' ], %init);
 	$node->append_conf(
 		'postgresql.conf', q{
 shared_preload_libraries = 'pg_joinscan'
@@ -110,6 +110,44 @@ begin
 end \$\$;
 select n from sent;
 });
+}
+
+# Runs `query` over and over in one session and terminates $count of its workers, each after up to $wait seconds. Returns
+# how many it were, and what the session printed, and its errors.
+sub kill_workers
+{
+	my ($node, $query, $count, $wait) = @_;
+	my $victim = session_start($node, shop_settings() . "set application_name = 'victim';\n" . ("$query;\n" x ($count * 4)));
+	my $killed = $node->safe_psql(
+		'postgres', qq{
+set statement_timeout = '300s';
+create temp table killed (n int);
+do \$\$
+declare
+    worker int;
+    n int := 0;
+begin
+    while n < $count loop
+        perform pg_sleep(random() * $wait);
+        perform pg_stat_clear_snapshot();
+        select w.pid into worker from pg_stat_activity w join pg_stat_activity l on w.leader_pid = l.pid
+         where w.backend_type = 'parallel worker' and l.application_name = 'victim' order by random() limit 1;
+        if worker is not null and pg_terminate_backend(worker) then
+            n := n + 1;
+            -- that query ends before the next is looked for
+            for i in 1 .. 1000 loop
+                perform pg_stat_clear_snapshot();
+                exit when not exists (select from pg_stat_activity where pid = worker);
+                perform pg_sleep(0.001);
+            end loop;
+        end if;
+    end loop;
+    insert into killed values (n);
+    perform pg_terminate_backend(pid) from pg_stat_activity where application_name = 'victim';
+end \$\$;
+select n from killed;
+});
+	return ($killed, session_end($victim));
 }
 
 # The names in /dev/shm that PostgreSQL's segments have.
