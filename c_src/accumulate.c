@@ -30,7 +30,6 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
-#include "optimizer/optimizer.h"
 #include "utils/memutils.h"
 #include "utils/queryenvironment.h"
 #include "utils/snapmgr.h"
@@ -48,6 +47,7 @@ struct PgjsAccumulator
 	bool		ordered;		/* some aggregate wants its rows sorted */
 	int			ncolumns;		/* of the plan */
 	int		   *places;			/* of each plan column, its number in the store from 1; 0: not in there */
+	int			nplaces;		/* columns of the store */
 	TupleDesc	desc;			/* of the store's rows */
 	Tuplestorestate *store;
 	Datum	   *values;			/* of one row */
@@ -59,12 +59,16 @@ struct PgjsAccumulator
 	PlanState  *plan;			/* NULL: not all rows are there yet */
 };
 
-/* Plan columns are (INDEX_VAR, number from 1); the store's come out of the node below the Agg. */
+/*
+ * Plan columns are (INDEX_VAR, number from 1); the store's come out of the node
+ * below the Agg, and those that the aggregates look at get their places here.
+ */
 static Node *
 over_store(Node *node, void *arg)
 {
 	PgjsAccumulator *accumulator = arg;
 	Var		   *var = (Var *) node;
+	int		   *place;
 
 	if (node == NULL)
 		return NULL;
@@ -72,28 +76,23 @@ over_store(Node *node, void *arg)
 		return expression_tree_mutator(node, over_store, arg);
 	if (var->varno != INDEX_VAR || var->varattno < 1 || var->varattno > accumulator->ncolumns)
 		elog(ERROR, "an aggregate looks at something that is no column of the plan");
-	return (Node *) makeVar(OUTER_VAR, accumulator->places[var->varattno - 1], var->vartype, var->vartypmod,
-							var->varcollid, 0);
+	place = &accumulator->places[var->varattno - 1];
+	if (*place == 0)
+		*place = ++accumulator->nplaces;
+	return (Node *) makeVar(OUTER_VAR, *place, var->vartype, var->vartypmod, var->varcollid, 0);
 }
 
-/* Lays out the store: the columns that the aggregates look at. */
+/* Lays out the store, and puts the aggregates over it: it has the columns that they look at. */
 static void
 make_store(PgjsAccumulator *accumulator, List *aggregates, const PgjsExpressions *expressions)
 {
-	int			natts = accumulator->grouped ? 1 : 0;
-	ListCell   *lc;
+	int			natts;
 
 	accumulator->ncolumns = expressions->ncolumns;
 	accumulator->places = palloc0(Max(expressions->ncolumns, 1) * sizeof(int));
-	foreach(lc, pull_var_clause((Node *) aggregates, PVC_RECURSE_AGGREGATES))
-	{
-		Var		   *var = lfirst_node(Var, lc);
-
-		if (var->varno != INDEX_VAR || var->varattno < 1 || var->varattno > accumulator->ncolumns)
-			elog(ERROR, "an aggregate looks at something that is no column of the plan");
-		if (accumulator->places[var->varattno - 1] == 0)
-			accumulator->places[var->varattno - 1] = ++natts;
-	}
+	accumulator->nplaces = accumulator->grouped ? 1 : 0;
+	accumulator->aggregates = (List *) over_store((Node *) aggregates, accumulator);
+	natts = accumulator->nplaces;
 	accumulator->desc = CreateTemplateTupleDesc(natts);
 	if (accumulator->grouped)
 		TupleDescInitEntry(accumulator->desc, 1, "number", INT8OID, -1, 0);
@@ -142,7 +141,6 @@ pgjs_accumulator_create(List *aggregates, const PgjsExpressions *expressions, bo
 	accumulator->cxt = cxt;
 	accumulator->grouped = grouped;
 	make_store(accumulator, aggregates, expressions);
-	accumulator->aggregates = (List *) over_store((Node *) aggregates, accumulator);
 	foreach(lc, accumulator->aggregates)
 	{
 		Aggref	   *aggregate = lfirst_node(Aggref, lc);

@@ -373,7 +373,7 @@ extern List *pgjs_order_clauses(PlannerInfo *root, List *rinfos, Cost *per_tuple
 /* The Vars and PlaceHolderVars that expressions mention. */
 extern List *pgjs_columns_of(List *exprs);
 
-/* ---- skew.c: common keys ---- */
+/* ---- trees of joins ---- */
 
 /* What a shuffle does with keys that very many rows have. Index 0 is the build side, 1 the probe side. */
 typedef struct PgjsSkew
@@ -384,8 +384,6 @@ typedef struct PgjsSkew
 	double		copied[2];		/* that go to all participants */
 	double		largest[2];		/* that have the most common key of those that go by their hash; 0: no matter */
 } PgjsSkew;
-
-/* ---- planner.c, leaf.c, tree.c: join trees ---- */
 
 typedef struct PgjsCost
 {
@@ -559,8 +557,10 @@ extern const PgjsRelInfo *pgjs_unique(const PgjsPair *pair, RelOptInfo *rel, Pgj
  */
 extern bool pgjs_join_trees(const PgjsPair *pair, PgjsRelInfo *info, const PgjsRelInfo *left,
 							const PgjsRelInfo *right);
+/* `tree` as one that also computes `columns`, PlaceHolderVars, which cost `per_tuple` a row. */
+extern PgjsTree *pgjs_with_columns(PgjsTree *tree, List *columns, Cost per_tuple);
 
-/* ---- skew.c ---- */
+/* ---- skew.c: common keys of a join ---- */
 /*
  * The ways in which `join`, whose both sides are shuffled, can do with its
  * common keys: nothing first, then with keys set apart; returns how many. The
@@ -568,10 +568,6 @@ extern bool pgjs_join_trees(const PgjsPair *pair, PgjsRelInfo *info, const PgjsR
  */
 #define PGJS_MOST_SKEWS	3
 extern int pgjs_find_skews(PlannerInfo *root, const PgjsTree *join, Relids build, int workers, PgjsSkew *skews);
-
-/* ---- tree.c ---- */
-/* `tree` as one that also computes `columns`, PlaceHolderVars, which cost `per_tuple` a row. */
-extern PgjsTree *pgjs_with_columns(PgjsTree *tree, List *columns, Cost per_tuple);
 
 /* ---- computed.c: what the input of a node above the joins computes for it ---- */
 typedef struct PgjsComputed

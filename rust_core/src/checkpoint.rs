@@ -26,7 +26,7 @@ use datafusion::physical_plan::{
 };
 use futures::{Stream, StreamExt};
 
-use crate::postgres::properties;
+use crate::postgres::{fields_of, properties};
 use crate::session::SessionContext;
 
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl CheckpointExec {
     /// `compact`: for a sort.
     pub fn new(input: Arc<dyn ExecutionPlan>, compact: bool) -> Self {
         let properties = match compact {
-            true => properties(&input, input.schema().fields().iter().map(|field| field.as_ref().clone()).collect()),
+            true => properties(&input, fields_of(&input)),
             false => Arc::clone(input.properties()),
         };
         Self { input, compact, properties }

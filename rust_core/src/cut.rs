@@ -24,7 +24,7 @@ use datafusion::physical_plan::{
 };
 use futures::{Stream, StreamExt};
 
-use crate::postgres::properties;
+use crate::postgres::{fields_of, properties};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
@@ -46,8 +46,7 @@ pub struct CutExec {
 
 impl CutExec {
     pub fn new(input: Arc<dyn ExecutionPlan>, keys: Vec<Arc<dyn PhysicalExpr>>, cut: Cut) -> Self {
-        let fields = input.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
-        let properties = properties(&input, fields);
+        let properties = properties(&input, fields_of(&input));
         Self { keys, cut, input, properties, metrics: ExecutionPlanMetricsSet::new() }
     }
 

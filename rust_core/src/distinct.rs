@@ -27,7 +27,7 @@ use datafusion::physical_plan::{
 };
 use futures::{Stream, StreamExt};
 
-use crate::postgres::properties;
+use crate::postgres::{fields_of, properties};
 
 /// What makes rows alike.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ pub struct FirstOccurrenceExec {
 
 impl FirstOccurrenceExec {
     pub fn new(input: Arc<dyn ExecutionPlan>, occurrences: Vec<Occurrence>) -> Self {
-        let mut fields: Vec<Field> = input.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
+        let mut fields = fields_of(&input);
         fields.extend((0..occurrences.len()).map(|at| Field::new(format!("first.{at}"), DataType::Boolean, false)));
         let properties = properties(&input, fields);
         Self { occurrences, input, properties, metrics: ExecutionPlanMetricsSet::new() }

@@ -27,7 +27,7 @@ use datafusion::physical_plan::{
 };
 use futures::{Stream, StreamExt};
 
-use crate::postgres::properties;
+use crate::postgres::{fields_of, properties};
 
 /// Its input, and an Int64 column: the number of the group.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub struct GroupNumberExec {
 
 impl GroupNumberExec {
     pub fn new(input: Arc<dyn ExecutionPlan>, keys: Vec<Arc<dyn PhysicalExpr>>) -> Self {
-        let mut fields: Vec<Field> = input.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
+        let mut fields = fields_of(&input);
         fields.push(Field::new("group.number", DataType::Int64, false));
         let properties = properties(&input, fields);
         Self { keys, input, properties, metrics: ExecutionPlanMetricsSet::new() }

@@ -30,7 +30,7 @@ use datafusion::physical_plan::{
 };
 use futures::{Stream, StreamExt};
 
-use crate::postgres::properties;
+use crate::postgres::{fields_of, properties};
 
 /// The rows of its input that the first `limit` in `order` and their ties are among.
 #[derive(Debug)]
@@ -45,8 +45,7 @@ pub struct KeyBoundExec {
 
 impl KeyBoundExec {
     pub fn new(input: Arc<dyn ExecutionPlan>, order: LexOrdering, limit: usize) -> Self {
-        let fields = input.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
-        let properties = properties(&input, fields);
+        let properties = properties(&input, fields_of(&input));
         Self { order, limit: limit.max(1), input, properties, metrics: ExecutionPlanMetricsSet::new() }
     }
 

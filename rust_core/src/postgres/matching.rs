@@ -36,13 +36,9 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, Stream, StreamExt};
 
 use super::calls::{Answer, Evaluation, EvaluationKind, Request};
-use super::properties;
+use super::{fields_of, properties};
 use crate::error::{Error, Result};
 use crate::session::SessionContext;
-
-fn fields_of(input: &Arc<dyn ExecutionPlan>) -> Vec<Field> {
-    input.schema().fields().iter().map(|field| field.as_ref().clone()).collect()
-}
 
 /// Its input, and a last column that numbers the rows.
 #[derive(Debug)]

@@ -22,6 +22,11 @@ pub use eval::{GROUP_NUMBER, PostgresEvalExec, ResultColumn, UNSEEN};
 pub use leaf::{LeafColumn, PostgresLeafExec};
 pub use matching::{MatchColumns, MatchKind, PostgresMatchExec, RowNumberExec};
 
+/// The columns that a plan gives.
+pub(crate) fn fields_of(input: &Arc<dyn ExecutionPlan>) -> Vec<Field> {
+    input.schema().fields().iter().map(|field| field.as_ref().clone()).collect()
+}
+
 /// Of a node over `input` that gives `fields`: one partition, of which no order is known.
 pub(crate) fn properties(input: &Arc<dyn ExecutionPlan>, fields: Vec<Field>) -> Arc<PlanProperties> {
     Arc::new(PlanProperties::new(

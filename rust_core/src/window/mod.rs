@@ -29,7 +29,7 @@ use datafusion::physical_plan::{
 pub use frames::{Bound, Frame};
 
 use crate::error::Error;
-use crate::postgres::properties;
+use crate::postgres::{fields_of, properties};
 
 /// What a window function gives for a row.
 #[derive(Clone, Debug)]
@@ -98,7 +98,7 @@ pub struct WindowExec {
 impl WindowExec {
     pub fn try_new(input: Arc<dyn ExecutionPlan>, window: Window) -> Result<Self> {
         let schema = input.schema();
-        let mut fields: Vec<Field> = schema.fields().iter().map(|field| field.as_ref().clone()).collect();
+        let mut fields = fields_of(&input);
         for (at, function) in window.functions.iter().enumerate() {
             fields.push(Field::new(format!("window.{at}"), function.data_type(&schema)?, true));
         }
