@@ -50,21 +50,44 @@ seems_to_hold(int buf_id, Relation rel, BlockNumber block)
 		(state & BM_VALID) != 0 && BUF_STATE_GET_USAGECOUNT(state) >= HOT_USAGE_COUNT;
 }
 
-/* Pins a block; `before` is the buffer of the block that was read before it. */
+/* The buffer that seems to hold a block, if the block before it is in `before`; InvalidBuffer when there is none. */
 static Buffer
-pin_block(Relation rel, BlockNumber block, Buffer before, BufferAccessStrategy strategy)
+guess_buffer(Relation rel, BlockNumber block, Buffer before)
 {
 	/* Buffers are numbered from 1: the one after `before` has its number as an index. Local ones are negative. */
 	for (Buffer guess = before; before > 0 && guess < before + GUESSES && guess < NBuffers; guess++)
 	{
-		if (seems_to_hold(guess, rel, block) && ReadRecentBuffer(FILE_OF(rel), MAIN_FORKNUM, block, guess + 1))
-		{
-			pgstat_count_buffer_read(rel);
-			pgstat_count_buffer_hit(rel);
+		if (seems_to_hold(guess, rel, block))
 			return guess + 1;
-		}
+	}
+	return InvalidBuffer;
+}
+
+/* Pins a block; `before` is the buffer of the block that was read before it. */
+static Buffer
+pin_block(Relation rel, BlockNumber block, Buffer before, BufferAccessStrategy strategy)
+{
+	Buffer		guess = guess_buffer(rel, block, before);
+
+	if (BufferIsValid(guess) && ReadRecentBuffer(FILE_OF(rel), MAIN_FORKNUM, block, guess))
+	{
+		pgstat_count_buffer_read(rel);
+		pgstat_count_buffer_hit(rel);
+		return guess;
 	}
 	return ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
+}
+
+/* Where the page after the one that was read last probably lies, for a prefetch: nothing pins it. NULL: not known. */
+const uint8_t *
+pgjs_heappage_next(HeapScanDesc heap)
+{
+	BlockNumber block = heap->rs_cblock + 1;
+	Buffer		guess = InvalidBuffer;
+
+	if (block < heap->rs_nblocks)
+		guess = guess_buffer(heap->rs_base.rs_rd, block, heap->rs_cbuf);
+	return BufferIsValid(guess) ? (const uint8_t *) BufferGetPage(guess) : NULL;
 }
 
 /*

@@ -285,6 +285,7 @@ pgjs_heapscan_page(PgjsHeapScan *scan, uint32_t block, bool keep, PgjsPage *page
 	page->page = (const uint8_t *) BufferGetPage(heap->rs_cbuf);
 	page->offsets = heap->rs_vistuples;
 	page->ntuples = heap->rs_ntuples;
+	page->next = pgjs_heappage_next(heap);
 
 	/* What heap_getnext counts one by one. */
 	if (pgstat_should_count_relation(rel))

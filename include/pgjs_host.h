@@ -69,6 +69,7 @@ typedef struct PgjsPage
 	const uint8_t *page;		/* BLCKSZ bytes, aligned to 8; valid until it is unpinned */
 	const uint16_t *offsets;	/* ntuples line pointer numbers, 1-based */
 	uint32_t	ntuples;
+	const uint8_t *next;		/* where the page that is read next probably lies, for a prefetch; or NULL */
 } PgjsPage;
 
 /* A deterministic collation compares equal bytewise; a C one also orders bytewise. */

@@ -66,6 +66,9 @@ pub struct Page<'a> {
     pub bytes: &'a [u8],
     /// Line pointer numbers of the visible tuples, 1-based.
     pub offsets: &'a [u16],
+    /// Where the page that is read next probably lies; null when that is not known. Only to be prefetched: it is not
+    /// pinned.
+    pub next: *const u8,
 }
 
 /// What a send came to.

@@ -119,7 +119,7 @@ impl Host for FakeHost {
         if self.fail_at_block == Some(block) {
             return Err(Error::new("22012", "division by zero").with_hint("a hint"));
         }
-        read(Page { bytes: &[0; crate::host::PAGE_SIZE], offsets: &[] })
+        read(Page { bytes: &[0; crate::host::PAGE_SIZE], offsets: &[], next: std::ptr::null() })
     }
 
     fn scan_unpin(&self, _scan: u32) -> Result<()> {

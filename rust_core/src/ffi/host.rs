@@ -39,6 +39,7 @@ pub struct PgjsPage {
     pub page: *const u8,
     pub offsets: *const u16,
     pub ntuples: u32,
+    pub next: *const u8,
 }
 
 /// See `include/pgjs_host.h`. Owned by C; must outlive the session that it is given to.
@@ -125,12 +126,17 @@ impl Host for HostTable {
     }
 
     fn scan_page(&self, scan: u32, block: u32, keep: bool, read: &mut dyn FnMut(Page<'_>) -> Result<()>) -> Result<()> {
-        let mut out = PgjsPage { page: std::ptr::null(), offsets: std::ptr::null(), ntuples: 0 };
+        let mut out =
+            PgjsPage { page: std::ptr::null(), offsets: std::ptr::null(), ntuples: 0, next: std::ptr::null() };
         // SAFETY: the table's contract; the page stays pinned until a later scan callback for
         // this scan, and `read` cannot keep what it borrows.
         let page = unsafe {
             done((self.0.scan_page)(self.0.ctx, scan, block, keep, &mut out))?;
-            Page { bytes: slice(out.page, crate::host::PAGE_SIZE), offsets: slice(out.offsets, out.ntuples as usize) }
+            Page {
+                bytes: slice(out.page, crate::host::PAGE_SIZE),
+                offsets: slice(out.offsets, out.ntuples as usize),
+                next: out.next,
+            }
         };
         read(page)
     }

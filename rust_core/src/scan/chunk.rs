@@ -74,7 +74,7 @@ impl Chunk {
     /// for a page that is not what PostgreSQL writes.
     pub fn push(&mut self, page: &Page<'_>, walker: &mut TupleWalker) -> Result<()> {
         let bytes: &PageBytes = page.bytes.try_into().map_err(|_| corrupted("it has a wrong size"))?;
-        walker.walk(bytes, page.offsets)?;
+        walker.walk(bytes, page.offsets, page.next)?;
         if self.pages.is_empty() {
             self.begin_walk(walker);
         }
@@ -129,7 +129,7 @@ impl Chunk {
             let begin = pointers.len();
             let rows = &self.rows[self.begin(page)..self.ends[page]];
             pointers.extend(rows.iter().map(|&row| self.pointers[row as usize]));
-            walker.walk(self.page(page), &pointers[begin..])?;
+            walker.walk(self.page(page), &pointers[begin..], std::ptr::null())?;
             self.note(walker);
         }
         self.rows.clear();

@@ -58,7 +58,7 @@ impl PageDecoder {
             return sifting.push(&page);
         }
         let bytes = page.bytes.try_into().map_err(|_| corrupted("it has a wrong size"))?;
-        self.walker.walk(bytes, page.offsets)?;
+        self.walker.walk(bytes, page.offsets, page.next)?;
         for (slot, builder) in &mut self.columns {
             builder.append(host, bytes, self.walker.slots()[*slot].offsets())?;
         }

@@ -16,6 +16,7 @@ mod columns;
 mod decoder;
 mod exec;
 pub mod numeric;
+mod prefetch;
 mod sieve;
 #[cfg(test)]
 mod sieve_tests;

@@ -203,7 +203,7 @@ impl HeapPage {
     }
 
     pub fn page(&self) -> Page<'_> {
-        Page { bytes: &self.bytes[..], offsets: &self.offsets }
+        Page { bytes: &self.bytes[..], offsets: &self.offsets, next: std::ptr::null() }
     }
 }
 

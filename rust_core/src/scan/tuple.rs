@@ -15,6 +15,7 @@
 
 use crate::error::{Error, Result, sqlstate};
 use crate::host::{Attribute, PAGE_SIZE};
+use crate::scan::prefetch::{NextPage, PAGE_LINES, prefetch_lines};
 use crate::scan::varlena;
 
 /// The value is NULL.
@@ -36,26 +37,8 @@ const TOO_FAR: u16 = PAGE_SIZE as u16 + 1;
 /// Tuples between the one that is looked at and the one that is on its way into the cache.
 const AHEAD: usize = 8;
 
-/// Bytes of a cache line, and how many of a tuple's lines are asked for.
-const LINE: usize = 64;
+/// Cache lines of a tuple that are asked for.
 const LINES: usize = 3;
-
-/// Has the first lines of a tuple brought into the cache: a page of a table larger than the cache is met cold, and the
-/// walk over its tuples would wait for each of them.
-#[inline(always)]
-fn prefetch(page: &PageBytes, number: u16) {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(pointer) = read::<4>(page, (PAGE_HEADER + usize::from(number) * 4).wrapping_sub(4)) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let begin = u32::from_le_bytes(pointer) as usize & 0x7FFF;
-        for line in 0..LINES {
-            // SAFETY: a hint; no address can make it fail.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(page.as_ptr().wrapping_add(begin + line * LINE).cast()) };
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (page, number);
-}
 
 /// Where the values of one attribute begin on a page.
 #[derive(Clone, Copy, Debug)]
@@ -176,8 +159,8 @@ impl TupleWalker {
     }
 
     /// Finds the needed values of the tuples behind `line_pointers` (numbers from 1): each slot then has
-    /// one offset per tuple.
-    pub fn walk(&mut self, page: &PageBytes, line_pointers: &[u16]) -> Result<()> {
+    /// one offset per tuple. The page at `next`, if that is not null, is brought into the cache meanwhile.
+    pub fn walk(&mut self, page: &PageBytes, line_pointers: &[u16], next: *const u8) -> Result<()> {
         for slot in &mut self.slots {
             slot.offsets.clear();
             slot.special = false;
@@ -185,7 +168,8 @@ impl TupleWalker {
         if self.slots.is_empty() {
             return Ok(());
         }
-        self.sort_out(page, line_pointers)?;
+        let mut next = NextPage::new(next);
+        self.sort_out(page, line_pointers, &mut next)?;
         for step in &self.steps {
             let sound = match *step {
                 Step::Fixed { mask, ref needed, length } => {
@@ -193,7 +177,7 @@ impl TupleWalker {
                 }
                 Step::Varlena { mask, slot } => {
                     let found = slot.map(|slot| &mut self.slots[slot].offsets);
-                    varlenas(page, &mut self.cursors, &self.ends, mask, found)
+                    varlenas(page, &mut self.cursors, &self.ends, mask, found, &mut next)
                 }
                 Step::CString { slot } => {
                     let found = slot.map(|slot| &mut self.slots[slot].offsets);
@@ -209,18 +193,23 @@ impl TupleWalker {
     }
 
     /// Reads the line pointers and tuple headers.
-    fn sort_out(&mut self, page: &PageBytes, line_pointers: &[u16]) -> Result<()> {
+    fn sort_out(&mut self, page: &PageBytes, line_pointers: &[u16], next: &mut NextPage) -> Result<()> {
         let (walked, count) = (self.shapes.len(), line_pointers.len());
+        // The walk over a varlena asks for a line of the next page too; together they ask for all.
+        let varlenas = self.steps.iter().filter(|step| matches!(step, Step::Varlena { .. })).count();
+        let lines = PAGE_LINES.div_ceil(count.max(1)).saturating_sub(varlenas).max(1);
         self.odd.clear();
         self.cursors.resize(count, 0);
         self.ends.resize(count, 0);
         let (cursors, ends) = (&mut self.cursors[..count], &mut self.ends[..count]);
         let mut plain = 0;
-        line_pointers.iter().take(AHEAD).for_each(|&number| prefetch(page, number));
+        let prefetch = |number| prefetch_lines(Tuple::address(page, number), LINES);
+        line_pointers.iter().take(AHEAD).for_each(|&number| prefetch(number));
         for (index, &number) in line_pointers.iter().enumerate() {
             if let Some(&ahead) = line_pointers.get(index + AHEAD) {
-                prefetch(page, ahead);
+                prefetch(ahead);
             }
+            (0..lines).for_each(|_| next.step());
             let tuple = Tuple::find(page, number).map_err(corrupted)?;
             if usize::from(tuple.natts) >= walked && (tuple.bits == 0 || !tuple.has_null_among(page, walked)) {
                 cursors[plain] = tuple.data;
@@ -311,6 +300,13 @@ impl Shape {
 }
 
 impl Tuple {
+    /// Where line pointer `number` says that a tuple is.
+    #[inline(always)]
+    fn address(page: &PageBytes, number: u16) -> *const u8 {
+        let pointer = read::<4>(page, (PAGE_HEADER + usize::from(number) * 4).wrapping_sub(4)).unwrap_or_default();
+        page.as_ptr().wrapping_add(u32::from_le_bytes(pointer) as usize & 0x7FFF)
+    }
+
     /// The tuple behind line pointer `number`: all of it lies in the page, header and null bitmap lie in the tuple.
     #[inline]
     fn find(page: &PageBytes, number: u16) -> Result<Self, &'static str> {
@@ -415,8 +411,16 @@ fn fixed(
 }
 
 /// Moves all cursors over a varlena. False when one is malformed or leaves its tuple.
-fn varlenas(page: &PageBytes, cursors: &mut [u16], ends: &[u16], mask: u16, found: Option<&mut Vec<u16>>) -> bool {
-    let step = |cursor: u16| -> (u16, u16) {
+fn varlenas(
+    page: &PageBytes,
+    cursors: &mut [u16],
+    ends: &[u16],
+    mask: u16,
+    found: Option<&mut Vec<u16>>,
+    next: &mut NextPage,
+) -> bool {
+    let mut step = |cursor: u16| -> (u16, u16) {
+        next.step();
         // A cursor at the page's very end wraps to its first byte: whatever is read there, the value ends
         // beyond its tuple.
         let first = page[usize::from(cursor) & (PAGE_SIZE - 1)];
