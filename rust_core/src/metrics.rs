@@ -1,10 +1,11 @@
 //! What each operator did in this participant, in the pre-order of `plan::translate::Operator`.
 
 use crate::checkpoint::CheckpointExec;
-use crate::exchange::BuildKeysExec;
+use crate::exchange::{BuildKeysExec, DsmReaderExec};
 use crate::nested_loop::SkipProbeExec;
 use crate::scan::{HeapScanExec, VISIBLE_ROWS, WITHOUT_PARTNER};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec};
 use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,18 +24,34 @@ pub fn collect(plan: &dyn ExecutionPlan) -> Vec<OperatorMetrics> {
     out
 }
 
-fn walk(plan: &dyn ExecutionPlan, out: &mut Vec<OperatorMetrics>) {
+/// Returns the time of all operators that are polled with this one.
+fn walk(plan: &dyn ExecutionPlan, out: &mut Vec<OperatorMetrics>) -> u64 {
+    let at = out.len();
     // A scan's conditions are an operator of their own, above it; a checkpoint is none, nor is who notes keys.
     if let Some(scan) = plan.downcast_ref::<HeapScanExec>() {
         out.extend(scan_and_filter(scan));
     } else if plan.downcast_ref::<CheckpointExec>().is_none() && plan.downcast_ref::<BuildKeysExec>().is_none() {
         out.push(plan.metrics().map(|metrics| summarise(&metrics)).unwrap_or_default());
     }
+    let own = out.len();
     // The join below it is the same operator.
-    let same = plan.downcast_ref::<SkipProbeExec>().map(|skip| skip.join().as_ref());
-    for child in same.unwrap_or(plan).children() {
-        walk(child.as_ref(), out);
+    let plan = plan.downcast_ref::<SkipProbeExec>().map_or(plan, |skip| skip.join().as_ref());
+    let inputs: Vec<u64> = plan.children().into_iter().map(|child| walk(child.as_ref(), out)).collect();
+    // What a join waits for is in its phases: its build side; of a nested loop, both.
+    let awaited = if plan.downcast_ref::<HashJoinExec>().is_some() {
+        inputs.first().copied().unwrap_or_default()
+    } else if plan.downcast_ref::<NestedLoopJoinExec>().is_some() {
+        inputs.iter().sum()
+    } else {
+        0
+    };
+    let mut total = 0;
+    for operator in &mut out[at..own] {
+        operator.elapsed_ns = operator.elapsed_ns.saturating_sub(awaited);
+        total += operator.elapsed_ns;
     }
+    // What is below a reader is polled by tasks of its own.
+    if plan.downcast_ref::<DsmReaderExec>().is_some() { total } else { total + inputs.iter().sum::<u64>() }
 }
 
 fn scan_and_filter(scan: &HeapScanExec) -> Vec<OperatorMetrics> {
@@ -50,18 +67,19 @@ fn scan_and_filter(scan: &HeapScanExec) -> Vec<OperatorMetrics> {
 
 fn summarise(metrics: &MetricsSet) -> OperatorMetrics {
     let mut summary = OperatorMetrics::default();
-    let mut phases = 0; // a hash join times its two phases, and the two may not be in its elapsed time
+    // A join times its two phases; its elapsed time has them once or more.
+    let mut phases = None;
     for metric in metrics.iter() {
         match metric.value() {
             MetricValue::OutputRows(rows) => summary.rows += rows.value() as u64,
             MetricValue::ElapsedCompute(time) => summary.elapsed_ns += time.value() as u64,
             MetricValue::Time { name, time } if name == "build_time" || name == "join_time" => {
-                phases += time.value() as u64;
+                *phases.get_or_insert(0) += time.value() as u64;
             }
             MetricValue::PeakMemoryUsage { gauge, .. } => summary.memory = summary.memory.max(gauge.value() as u64),
             _ => {}
         }
     }
-    summary.elapsed_ns = summary.elapsed_ns.max(phases);
+    summary.elapsed_ns = phases.unwrap_or(summary.elapsed_ns);
     summary
 }

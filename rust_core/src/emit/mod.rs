@@ -200,39 +200,32 @@ impl Arena {
 
     /// Writes a varlena; its Datum. The room was reserved with `clear`.
     fn varlena(&mut self, payload: &[u8]) -> u64 {
-        let begin = self.words.len();
-        let words = varlena_words(payload.len());
-        assert!(words <= self.words.capacity() - begin, "the arena would move under the Datums in it");
-        // The first word has the header and up to four bytes, the others eight each; zeros at the end.
-        let (head, tail) = payload.split_at(payload.len().min(WORD - LONG_HEADER));
-        let mut first = [0; WORD];
-        first[..LONG_HEADER].copy_from_slice(&long_header(payload.len()));
-        first[LONG_HEADER..LONG_HEADER + head.len()].copy_from_slice(head);
-        self.words.push(u64::from_le_bytes(first));
-        self.append(tail);
-        debug_assert_eq!(self.words.len(), begin + words);
-        self.words[begin..].as_ptr() as u64
+        self.write(&long_header(payload.len()), payload)
     }
 
     /// Writes a value without header, likewise.
     fn plain(&mut self, value: &[u8]) -> u64 {
-        let begin = self.words.len();
-        assert!(
-            value.len().div_ceil(WORD) <= self.words.capacity() - begin,
-            "the arena would move under the Datums in it"
-        );
-        self.append(value);
-        self.words[begin..].as_ptr() as u64
+        self.write(&[], value)
     }
 
-    fn append(&mut self, bytes: &[u8]) {
-        let (whole, rest) = bytes.as_chunks::<WORD>();
-        self.words.extend(whole.iter().map(|&chunk| u64::from_le_bytes(chunk)));
-        if !rest.is_empty() {
-            let mut last = [0; WORD];
-            last[..rest.len()].copy_from_slice(rest);
-            self.words.push(u64::from_le_bytes(last));
+    /// Zeros follow up to the next word.
+    #[inline]
+    fn write(&mut self, header: &[u8], payload: &[u8]) -> u64 {
+        let begin = self.words.len();
+        let words = (header.len() + payload.len()).div_ceil(WORD);
+        assert!(words <= self.words.capacity() - begin, "the arena would move under the Datums in it");
+        let room = &mut self.words.spare_capacity_mut()[..words];
+        if let Some(last) = room.last_mut() {
+            last.write(0);
         }
+        let to = room.as_mut_ptr().cast::<u8>();
+        // SAFETY: the room has as many bytes, and nobody else's; together with the zeros all of it is written.
+        unsafe {
+            to.copy_from_nonoverlapping(header.as_ptr(), header.len());
+            to.add(header.len()).copy_from_nonoverlapping(payload.as_ptr(), payload.len());
+            self.words.set_len(begin + words);
+        }
+        to as u64
     }
 }
 

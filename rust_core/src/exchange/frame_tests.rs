@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Decimal128Array, Decimal256Array, Float64Array, Int16Array, Int32Array, Int64Array,
-    RecordBatch, RecordBatchOptions, StringArray,
+    ArrayRef, BooleanArray, Decimal128Array, Decimal256Array, FixedSizeBinaryArray, Float64Array, Int16Array,
+    Int32Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray, UInt32Array,
 };
+use arrow::compute::take_record_batch;
 use arrow::datatypes::{Schema, i256};
 use proptest::prelude::*;
 
-use super::frames::{BatchEncoder, Frame, decode_batch};
+use super::batch::{BatchEncoder, decode_batch};
+use super::frames::Frame;
 use crate::error::Error;
 
 fn batch() -> RecordBatch {
@@ -41,8 +43,8 @@ fn batch() -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap()
 }
 
-fn round_trip(batch: &RecordBatch) -> RecordBatch {
-    let bytes = BatchEncoder::default().encode(7, batch).unwrap();
+fn round_trip(batch: &RecordBatch, rows: Option<&[u32]>) -> RecordBatch {
+    let bytes = BatchEncoder::default().encode(7, batch, rows).unwrap();
     let Frame::Batch { stream: 7, body } = Frame::parse(&bytes).unwrap() else { panic!("not a batch") };
     decode_batch(body, &batch.schema()).unwrap()
 }
@@ -50,16 +52,57 @@ fn round_trip(batch: &RecordBatch) -> RecordBatch {
 #[test]
 fn batches_survive() {
     let batch = batch();
-    assert_eq!(round_trip(&batch), batch);
-    assert_eq!(round_trip(&batch.slice(1, 2)), batch.slice(1, 2));
-    assert_eq!(round_trip(&batch.slice(0, 0)), batch.slice(0, 0));
+    for batch in [batch.clone(), batch.slice(1, 2), batch.slice(0, 0), batch.slice(3, 0)] {
+        assert_eq!(round_trip(&batch, None), batch);
+    }
+}
+
+#[test]
+fn chosen_rows_are_those_that_come() {
+    let batch = batch();
+    for batch in [batch.clone(), batch.slice(1, 2)] {
+        for rows in [vec![], vec![0], vec![1], vec![0, 1], vec![1, 0, 1, 1]] {
+            let expected = take_record_batch(&batch, &UInt32Array::from(rows.clone())).unwrap();
+            assert_eq!(round_trip(&batch, Some(&rows)), expected, "{rows:?}");
+        }
+    }
+}
+
+#[test]
+fn many_rows_with_null_bits_across_bytes() {
+    let numbers: Int64Array = (0..1000).map(|i| (i % 7 != 0).then_some(i)).collect();
+    let texts: StringArray = (0..1000).map(|i| (i % 5 != 0).then(|| "x".repeat(i % 11))).collect();
+    let odd = (0..1000).map(|i| if i % 2 == 0 { None } else { Some([i as u8; 5]) });
+    let bytes = FixedSizeBinaryArray::try_from_sparse_iter_with_size(odd, 5).unwrap();
+    let columns: [(&str, ArrayRef); 3] = [("n", Arc::new(numbers)), ("t", Arc::new(texts)), ("b", Arc::new(bytes))];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap();
+    let rows: Vec<u32> = (0..1000).filter(|row| row % 3 != 1).collect();
+    for batch in [batch.clone(), batch.slice(13, 987)] {
+        let rows: Vec<u32> = rows.iter().copied().filter(|&row| (row as usize) < batch.num_rows()).collect();
+        assert_eq!(round_trip(&batch, None), batch);
+        assert_eq!(round_trip(&batch, Some(&rows)), take_record_batch(&batch, &UInt32Array::from(rows)).unwrap());
+    }
+}
+
+#[test]
+fn arrow_writes_the_same_layout() {
+    use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions};
+    let batch = batch();
+    let (_, theirs) = IpcDataGenerator::default()
+        .encode(&batch, &mut DictionaryTracker::new(false), &IpcWriteOptions::default(), &mut Default::default())
+        .unwrap();
+    let mut body = (theirs.ipc_message.len() as u64).to_le_bytes().to_vec();
+    body.extend_from_slice(&theirs.ipc_message);
+    body.resize(8 + theirs.ipc_message.len().next_multiple_of(8), 0);
+    body.extend_from_slice(&theirs.arrow_data);
+    assert_eq!(decode_batch(&body, &batch.schema()).unwrap(), batch);
 }
 
 #[test]
 fn a_batch_without_columns_keeps_its_rows() {
     let options = RecordBatchOptions::new().with_row_count(Some(42));
     let batch = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &options).unwrap();
-    assert_eq!(round_trip(&batch).num_rows(), 42);
+    assert_eq!(round_trip(&batch, None).num_rows(), 42);
 }
 
 #[test]
@@ -98,7 +141,7 @@ fn read_all(bytes: &[u8]) {
 
 #[test]
 fn every_flipped_bit_is_refused_or_read() {
-    let bytes = BatchEncoder::default().encode(7, &batch()).unwrap();
+    let bytes = BatchEncoder::default().encode(7, &batch(), None).unwrap();
     for at in 0..8 * bytes.len() {
         let mut bytes = bytes.clone();
         bytes[at / 8] ^= 1 << (at % 8);
@@ -120,7 +163,7 @@ proptest! {
         cut in any::<prop::sample::Index>(),
         shorten in any::<bool>(),
     ) {
-        let mut bytes = BatchEncoder::default().encode(7, &batch()).unwrap();
+        let mut bytes = BatchEncoder::default().encode(7, &batch(), None).unwrap();
         for (at, value) in damage {
             let at = at.index(bytes.len());
             bytes[at] = value;

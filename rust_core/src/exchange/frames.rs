@@ -1,4 +1,5 @@
-//! The frames of the protocol, to bytes and back. One frame is one message of a queue.
+//! The frames of the protocol, to bytes and back. One frame is one message of a queue. What is in a Batch frame:
+//! `batch.rs`.
 //!
 //! ```text
 //!   0      1       4          8            16
@@ -7,22 +8,11 @@
 //! Little-endian. The segment is shared with other processes, so what comes out of it is input:
 //! every length and offset is checked before it is used, and an error says what was wrong (XX001).
 
-use arrow::array::RecordBatch;
-use arrow::buffer::{Buffer, MutableBuffer};
-use arrow::datatypes::{DataType, SchemaRef};
-use arrow::ipc::reader::read_record_batch;
-use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use prost::Message;
 
 use crate::error::{Error, Result, sqlstate};
 
 const HEADER: usize = 16;
-
-/// A batch's body: metadata length (u64), metadata padded to 8, buffers.
-const METADATA_LENGTH: usize = 8;
-
-/// Bytes that the writer aligns each buffer to, and that a `MutableBuffer` is aligned to.
-const ALIGNMENT: usize = 64;
 
 /// What participants say to each other.
 #[derive(Debug)]
@@ -76,6 +66,7 @@ pub(super) fn corrupted(what: impl Into<String>) -> Error {
     Error::new(sqlstate::DATA_CORRUPTED, "invalid JoinScan frame").with_detail(what)
 }
 
+/// Header of a frame with so many bytes after it, and room for them.
 fn header(kind: u8, stream: u32, body: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER + body);
     bytes.extend_from_slice(&[kind, 0, 0, 0]);
@@ -84,10 +75,15 @@ fn header(kind: u8, stream: u32, body: usize) -> Vec<u8> {
     bytes
 }
 
-fn u64_at(bytes: &[u8], at: usize) -> Result<u64> {
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> Result<u64> {
     let end = at.checked_add(8).ok_or_else(|| corrupted("An offset overflows."))?;
     let slice = bytes.get(at..end).ok_or_else(|| corrupted("The frame is cut short."))?;
     Ok(u64::from_le_bytes(slice.try_into().map_err(|_| corrupted("The frame is cut short."))?))
+}
+
+/// A Batch frame, up to its body.
+pub(super) fn batch_header(stream: u32, body: usize) -> Vec<u8> {
+    header(BATCH, stream, body)
 }
 
 impl<'a> Frame<'a> {
@@ -187,123 +183,5 @@ impl<'a> Frame<'a> {
             | Self::Error { stream, .. } => format!("stream {stream}: {}", self.name()),
             Self::SessionEnd => self.name().to_string(),
         }
-    }
-}
-
-/// Batches to frames, with Arrow's IPC writer: the body only, since the schema stands in the plan.
-#[derive(Default)]
-pub struct BatchEncoder {
-    generator: IpcDataGenerator,
-    options: IpcWriteOptions,
-    context: IpcWriteContext,
-}
-
-impl BatchEncoder {
-    /// A whole frame.
-    pub fn encode(&mut self, stream: u32, batch: &RecordBatch) -> Result<Vec<u8>> {
-        let mut dictionaries = DictionaryTracker::new(false);
-        let (_, encoded) = self.generator.encode(batch, &mut dictionaries, &self.options, &mut self.context)?;
-        let padded = encoded.ipc_message.len().next_multiple_of(8);
-        let mut bytes = header(BATCH, stream, METADATA_LENGTH + padded + encoded.arrow_data.len());
-        bytes.extend_from_slice(&(encoded.ipc_message.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(&encoded.ipc_message);
-        bytes.resize(HEADER + METADATA_LENGTH + padded, 0);
-        bytes.extend_from_slice(&encoded.arrow_data);
-        Ok(bytes)
-    }
-}
-
-/// The batch in a Batch frame's body. Its buffers are copied once, to an aligned buffer of their own,
-/// and sliced from there. XX001 if the body does not hold a batch of `schema`.
-pub fn decode_batch(body: &[u8], schema: &SchemaRef) -> Result<RecordBatch> {
-    let length = usize::try_from(u64_at(body, 0)?).map_err(|_| corrupted("The metadata is too long."))?;
-    let metadata = length
-        .checked_add(METADATA_LENGTH)
-        .and_then(|end| body.get(METADATA_LENGTH..end))
-        .ok_or_else(|| corrupted("The metadata is cut short."))?;
-    let data_at = METADATA_LENGTH + length.next_multiple_of(8);
-    let data = body.get(data_at..).ok_or_else(|| corrupted("The buffers are cut short."))?;
-    // The flatbuffers verifier wants its input aligned; a message in a queue is, but not by contract.
-    let mut aligned = MutableBuffer::new(length);
-    aligned.extend_from_slice(metadata);
-    let message = arrow::ipc::root_as_message(&aligned).map_err(|error| corrupted(error.to_string()))?;
-    let batch = message.header_as_record_batch().ok_or_else(|| corrupted("The message is not a batch."))?;
-    check_batch(&batch, schema, data.len())?;
-    let mut buffer = MutableBuffer::new(data.len());
-    buffer.extend_from_slice(data);
-    let decoded = read_record_batch(
-        &Buffer::from(buffer),
-        batch,
-        SchemaRef::clone(schema),
-        &Default::default(),
-        None,
-        &message.version(),
-    );
-    decoded.map_err(|error| corrupted(error.to_string()))
-}
-
-/// Everything that Arrow's reader takes on trust.
-fn check_batch(batch: &arrow::ipc::RecordBatch<'_>, schema: &SchemaRef, data: usize) -> Result<()> {
-    if batch.compression().is_some() {
-        return Err(corrupted("The batch is compressed."));
-    }
-    let rows = usize::try_from(batch.length()).map_err(|_| corrupted("The row count is negative."))?;
-    let nodes = batch.nodes().ok_or_else(|| corrupted("The batch has no columns."))?;
-    let buffers = batch.buffers().ok_or_else(|| corrupted("The batch has no buffers."))?;
-    if nodes.len() != schema.fields().len() {
-        return Err(corrupted(format!("The batch has {} columns instead of {}.", nodes.len(), schema.fields().len())));
-    }
-    for node in nodes {
-        if node.length() != batch.length() || node.null_count() < 0 || node.null_count() > node.length() {
-            return Err(corrupted("A column's length does not fit."));
-        }
-    }
-    let mut lengths = Vec::with_capacity(buffers.len());
-    for buffer in buffers {
-        let offset = usize::try_from(buffer.offset()).map_err(|_| corrupted("A buffer's offset is negative."))?;
-        let length = usize::try_from(buffer.length()).map_err(|_| corrupted("A buffer's length is negative."))?;
-        // The writer aligns buffers; Arrow's typed views insist on it.
-        if offset % ALIGNMENT != 0 {
-            return Err(corrupted("A buffer is not aligned."));
-        }
-        if offset.checked_add(length).is_none_or(|end| end > data) {
-            return Err(corrupted("A buffer reaches past the end."));
-        }
-        lengths.push(length);
-    }
-    let mut lengths = lengths.into_iter();
-    let mut next = || lengths.next().ok_or_else(|| corrupted("A buffer is missing."));
-    let too_short = || corrupted("A buffer is too short.");
-    for (field, node) in schema.fields().iter().zip(nodes) {
-        let validity = next()?;
-        if node.null_count() > 0 && validity < rows.div_ceil(8) {
-            return Err(too_short());
-        }
-        let values = next()?;
-        let needed = match field.data_type() {
-            DataType::Boolean => rows.div_ceil(8),
-            DataType::Utf8 | DataType::Binary => {
-                next()?;
-                // Arrow reads the whole buffer as offsets.
-                if values % size_of::<i32>() != 0 {
-                    return Err(corrupted("A buffer ends within an offset."));
-                }
-                if rows == 0 { 0 } else { rows.checked_add(1).and_then(|n| n.checked_mul(4)).ok_or_else(too_short)? }
-            }
-            DataType::FixedSizeBinary(width) => {
-                usize::try_from(*width).ok().and_then(|width| rows.checked_mul(width)).ok_or_else(too_short)?
-            }
-            other => {
-                let width = other.primitive_width().ok_or_else(|| corrupted(format!("No frame carries {other}.")))?;
-                rows.checked_mul(width).ok_or_else(too_short)?
-            }
-        };
-        if values < needed {
-            return Err(too_short());
-        }
-    }
-    match lengths.next() {
-        None => Ok(()),
-        Some(_) => Err(corrupted("There are too many buffers.")),
     }
 }

@@ -17,6 +17,7 @@
 //! * streams form a tree and each has queues of its own, so a full queue suspends one task and never
 //!   closes a circle.
 
+pub mod batch;
 pub mod channel;
 pub mod control;
 pub mod frames;

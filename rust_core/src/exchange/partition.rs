@@ -16,9 +16,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch, UInt32Array};
+use arrow::array::{Array, RecordBatch};
 use arrow::buffer::NullBuffer;
-use arrow::compute::take_record_batch;
 use datafusion::physical_plan::PhysicalExpr;
 
 use super::key_filter::{evaluate, hashes_of};
@@ -61,8 +60,9 @@ impl CommonKeys {
 pub struct Partitioner {
     keys: Vec<Arc<dyn PhysicalExpr>>,
     common: Option<CommonKeys>,
-    targets: usize,
     home: Home,
+    /// Of the last batch, the rows for each target.
+    rows: Vec<Vec<u32>>,
 }
 
 /// The target that gets what stays here.
@@ -81,16 +81,18 @@ impl Partitioner {
         targets: usize,
         own: Option<usize>,
     ) -> Self {
-        Self { keys, common, targets, home: own.map_or(Home::InTurn(0), Home::Own) }
+        Self { keys, common, home: own.map_or(Home::InTurn(0), Home::Own), rows: vec![vec![]; targets] }
     }
 
-    /// The rows for each target, dense; `None` where there are none.
-    pub fn partition(&mut self, batch: &RecordBatch) -> Result<Vec<Option<RecordBatch>>> {
+    /// The numbers of the rows for each target, ascending.
+    pub fn partition(&mut self, batch: &RecordBatch) -> Result<&[Vec<u32>]> {
         let keys = evaluate(&self.keys, batch)?;
         let hashes = hashes_of(&keys, batch.num_rows())?;
         // By the lower half of the hash: where a key is in a Bloom filter, the upper bits say.
-        let by_hash = |hash: u64| ((u64::from(hash as u32) * self.targets as u64) >> 32) as usize;
-        let mut rows: Vec<Vec<u32>> = vec![Vec::new(); self.targets];
+        let targets = self.rows.len();
+        let by_hash = |hash: u64| ((u64::from(hash as u32) * targets as u64) >> 32) as usize;
+        let rows = &mut self.rows;
+        rows.iter_mut().for_each(Vec::clear);
         match &self.common {
             None => {
                 for (row, &hash) in (0..).zip(&hashes) {
@@ -98,7 +100,7 @@ impl Partitioner {
                 }
             }
             Some(common) => {
-                let home = self.home.next(self.targets);
+                let home = self.home.next(targets);
                 let nulls = keys
                     .iter()
                     .fold(None, |nulls, key| NullBuffer::union(nulls.as_ref(), key.logical_nulls().as_ref()));
@@ -115,11 +117,7 @@ impl Partitioner {
                 }
             }
         }
-        let part = |rows: Vec<u32>| match rows.is_empty() {
-            true => Ok(None),
-            false => Ok(Some(take_record_batch(batch, &UInt32Array::from(rows))?)),
-        };
-        rows.into_iter().map(part).collect()
+        Ok(rows)
     }
 }
 
@@ -163,12 +161,10 @@ mod tests {
 
     /// The rows that each target gets.
     fn spread(partitioner: &mut Partitioner, batch: &RecordBatch) -> Vec<Vec<Row>> {
-        let rows = |part: RecordBatch| {
-            let column = |at| part.column(at).as_primitive::<Int64Type>().iter().collect::<Vec<_>>();
-            column(0).into_iter().zip(column(1)).collect()
-        };
+        let column = |at| batch.column(at).as_primitive::<Int64Type>().iter().collect::<Vec<_>>();
+        let values: Vec<Row> = column(0).into_iter().zip(column(1)).collect();
         let parts = partitioner.partition(batch).unwrap();
-        parts.into_iter().map(|part| part.map_or(vec![], rows)).collect()
+        parts.iter().map(|rows| rows.iter().map(|&row| values[row as usize]).collect()).collect()
     }
 
     const COMMON: Row = (Some(7), Some(70));

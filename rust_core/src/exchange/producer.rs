@@ -4,14 +4,16 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::Poll;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::metrics::{BaselineMetrics, Time};
 use futures::future::{join_all, poll_fn};
 use futures::{FutureExt, StreamExt};
 
+use super::batch::BatchEncoder;
 use super::channel::{self, Sent};
-use super::frames::{BatchEncoder, Frame};
+use super::frames::Frame;
 use super::partition::Partitioner;
 use super::registry::{Distribution, StreamSource};
 use super::state::{Exchange, LocalSender, data_channel};
@@ -63,7 +65,7 @@ async fn produce(source: &StreamSource, outlets: &mut Outlets, context: Arc<Task
                 let timer = metrics.elapsed_compute().timer();
                 let parts = partitioner.partition(&batch)?;
                 timer.done();
-                outlets.send_parts(parts, metrics.elapsed_compute()).await?;
+                outlets.send_parts(&batch, parts, metrics.elapsed_compute()).await?;
             }
             _ => outlets.send_all(batch, metrics.elapsed_compute()).await?,
         }
@@ -121,18 +123,22 @@ impl Outlets {
         self.targets.iter().all(|target| target.stopped)
     }
 
-    /// One part for each target; all are offered at once, so a full queue holds up only its own.
-    async fn send_parts(&mut self, parts: Vec<Option<RecordBatch>>, time: &Time) -> Result<()> {
-        let mut frames = Vec::with_capacity(parts.len());
-        for (target, part) in self.targets.iter().zip(parts) {
-            frames.push(match part {
-                Some(part) if !target.stopped => {
-                    Some(Load::new(part, target.local.is_some(), self.stream, &mut self.encoder, time)?)
+    /// Some of the rows for each target; all are offered at once, so a full queue holds up only its own.
+    async fn send_parts(&mut self, batch: &RecordBatch, parts: &[Vec<u32>], time: &Time) -> Result<()> {
+        let mut loads = Vec::with_capacity(parts.len());
+        let timer = time.timer();
+        for (target, rows) in self.targets.iter().zip(parts) {
+            loads.push(match (&target.local, rows.is_empty() || target.stopped) {
+                (_, true) => None,
+                (Some(_), _) => Some(Load::Own(take_record_batch(batch, &UInt32Array::from(rows.clone()))?)),
+                (None, _) => {
+                    let bytes = self.encoder.encode(self.stream, batch, Some(rows))?;
+                    Some(Load::Frame { bytes: Arc::new(bytes), rows: rows.len() })
                 }
-                _ => None,
             });
         }
-        self.send(frames).await
+        timer.done();
+        self.send(loads).await
     }
 
     /// The whole batch to every target; encoded once.
@@ -149,7 +155,7 @@ impl Outlets {
                     Some(bytes) => Arc::clone(bytes),
                     None => {
                         let _timer = time.timer();
-                        let bytes = Arc::new(self.encoder.encode(self.stream, &batch)?);
+                        let bytes = Arc::new(self.encoder.encode(self.stream, &batch, None)?);
                         encoded = Some(Arc::clone(&bytes));
                         bytes
                     }
@@ -214,16 +220,6 @@ impl Outlets {
 enum Load {
     Own(RecordBatch),
     Frame { bytes: Arc<Vec<u8>>, rows: usize },
-}
-
-impl Load {
-    fn new(batch: RecordBatch, own: bool, stream: u32, encoder: &mut BatchEncoder, time: &Time) -> Result<Self> {
-        if own {
-            return Ok(Self::Own(batch));
-        }
-        let _timer = time.timer();
-        Ok(Self::Frame { rows: batch.num_rows(), bytes: Arc::new(encoder.encode(stream, &batch)?) })
-    }
 }
 
 impl Outlet {

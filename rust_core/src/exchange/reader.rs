@@ -207,7 +207,7 @@ impl ReaderStream {
             let (stream, schema) = (self.stream, &self.schema);
             let received = channel::try_receive(&session, queue, &mut |frame| match frame {
                 Frame::Batch { stream: from, body } if from == stream => {
-                    batch = Some(super::frames::decode_batch(body, schema)?);
+                    batch = Some(super::batch::decode_batch(body, schema)?);
                     Ok(())
                 }
                 Frame::EndOfStream { stream: from, rows, bytes } if from == stream => {

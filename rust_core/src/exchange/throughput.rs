@@ -1,8 +1,8 @@
 //! A measurement, run by `make bench SET=floor`: how fast a shuffle's bytes pass a ring, against memcpy.
 //!
 //! ```text
-//!   shuffle   batch ─ partition ─▶ parts ─ encode ─▶ frame ─ copy ─▶ ring ─ decode (copies) ─▶ batch
-//!   memcpy                                           frame ─ copy ─▶ ring ─ copy ─▶ memory
+//!   shuffle   batch ─ partition, encode ─▶ frame ─ copy ─▶ ring ─ decode (copies) ─▶ batch
+//!   memcpy                                 frame ─ copy ─▶ ring ─ copy ─▶ memory
 //! ```
 //! One thread does both sides in turns, so that no wait is in it: bytes per second of one core. The ring has the size of
 //! `joinscan.queue_size`; as in shm_mq, a frame that wraps is put together by its reader.
@@ -13,10 +13,10 @@ use std::time::Instant;
 
 use arrow::array::{ArrayRef, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_plan::metrics::Time;
-use datafusion::physical_plan::repartition::BatchPartitioner;
 
-use super::frames::{BatchEncoder, Frame, decode_batch};
+use super::batch::{BatchEncoder, decode_batch};
+use super::frames::Frame;
+use super::partition::Partitioner;
 
 const RING: usize = 256 << 10;
 const ROWS: i64 = 8192;
@@ -73,22 +73,19 @@ fn batch(number: i64) -> RecordBatch {
 /// Bytes that passed the ring, and their lengths.
 fn shuffle(batches: &[RecordBatch], ring: &mut Ring) -> Vec<usize> {
     let keys = vec![Arc::new(Column::new("key", 0)) as _];
-    let mut partitioner = BatchPartitioner::new_hash_partitioner(keys, CONSUMERS, Time::new()).unwrap();
+    let mut partitioner = Partitioner::new(keys, None, CONSUMERS, None);
     let mut encoder = BatchEncoder::default();
     let mut lengths = Vec::new();
     let mut rows = 0;
     for batch in batches {
         let schema = batch.schema();
-        partitioner
-            .partition(batch.clone(), |_, part| {
-                let frame = encoder.encode(0, &part).unwrap();
-                ring.write(&frame);
-                let Frame::Batch { body, .. } = Frame::parse(ring.read(frame.len())).unwrap() else { unreachable!() };
-                rows += black_box(decode_batch(body, &schema).unwrap()).num_rows();
-                lengths.push(frame.len());
-                Ok(())
-            })
-            .unwrap();
+        for part in partitioner.partition(batch).unwrap() {
+            let frame = encoder.encode(0, batch, Some(part)).unwrap();
+            ring.write(&frame);
+            let Frame::Batch { body, .. } = Frame::parse(ring.read(frame.len())).unwrap() else { unreachable!() };
+            rows += black_box(decode_batch(body, &schema).unwrap()).num_rows();
+            lengths.push(frame.len());
+        }
     }
     assert_eq!(rows as i64, ROWS * batches.len() as i64);
     lengths
