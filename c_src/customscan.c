@@ -235,6 +235,29 @@ check_functions_walker(Node *node, void *context)
 	return expression_tree_walker(node, check_functions_walker, context);
 }
 
+/* Are the node's columns all the plan's, in another order? Then no expression need be evaluated for a row. */
+static void
+init_given(PgjsScanState *state)
+{
+	PlanState  *ps = &state->css.ss.ps;
+	ListCell   *lc;
+
+	state->evaluates = ps->qual != NULL || ps->ps_ProjInfo != NULL;
+	if (ps->qual != NULL || ps->ps_ProjInfo == NULL)
+		return;
+	foreach(lc, ps->plan->targetlist)
+	{
+		const Var  *var = (const Var *) lfirst_node(TargetEntry, lc)->expr;
+
+		if (!IsA(var, Var) || var->varno != INDEX_VAR || var->varattno < 1 || var->varattno > state->noutput)
+			return;
+	}
+	state->given = palloc(Max(list_length(ps->plan->targetlist), 1) * sizeof(int));
+	foreach(lc, ps->plan->targetlist)
+		state->given[state->ngiven++] = ((const Var *) lfirst_node(TargetEntry, lc)->expr)->varattno - 1;
+	state->evaluates = false;
+}
+
 /* Everything here lives in es_query_cxt, the current context. */
 static void
 begin_scan(CustomScanState *node, EState *estate, int eflags)
@@ -259,6 +282,7 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	init_leaves(state, cscan, estate, eflags);
 	init_columns(state, cscan);
 	init_filters(state, cscan);
+	init_given(state);
 	state->has_params = pgjs_contain_params((Node *) state->exprs);
 	(void) check_functions_walker((Node *) cscan->custom_exprs, NULL);
 	/* Window functions, of which there are only the arguments. */
@@ -539,6 +563,21 @@ next_row(PgjsScanState *state)
 	return true;
 }
 
+/* Puts columns of a row of the batch into a slot: these, or the first ones. */
+static TupleTableSlot *
+fill_slot(TupleTableSlot *slot, const PgjsBatch *batch, uint32 row, const int *columns, int ncolumns)
+{
+	ExecClearTuple(slot);
+	for (int i = 0; i < ncolumns; i++)
+	{
+		int			column = columns == NULL ? i : columns[i];
+
+		slot->tts_values[i] = (Datum) batch->values[column][row];
+		slot->tts_isnull[i] = batch->nulls[column][row];
+	}
+	return ExecStoreVirtualTuple(slot);
+}
+
 static TupleTableSlot *
 exec_scan(CustomScanState *node)
 {
@@ -549,27 +588,25 @@ exec_scan(CustomScanState *node)
 
 	for (;;)
 	{
-		uint32		row;
-
 		if (state->fallback != NULL)
 			return pgjs_fallback_row(state);
-		ResetExprContext(econtext);
+		if (state->evaluates)
+			ResetExprContext(econtext);
 		if (!next_row(state))
 		{
 			if (state->fallback != NULL)
 				continue;
 			return ExecClearTuple(projection != NULL ? projection->pi_state.resultslot : slot);
 		}
-
-		ExecClearTuple(slot);
-		row = state->next++;
-		for (int i = 0; i < state->noutput; i++)
+		if (!state->evaluates)
 		{
-			slot->tts_values[i] = (Datum) state->batch.values[i][row];
-			slot->tts_isnull[i] = state->batch.nulls[i][row];
+			state->returned = true;
+			if (state->given != NULL)
+				return fill_slot(projection->pi_state.resultslot, &state->batch, state->next++, state->given,
+								 state->ngiven);
+			return fill_slot(slot, &state->batch, state->next++, NULL, state->noutput);
 		}
-		ExecStoreVirtualTuple(slot);
-		econtext->ecxt_scantuple = slot;
+		econtext->ecxt_scantuple = fill_slot(slot, &state->batch, state->next++, NULL, state->noutput);
 		/* The deferred clauses. */
 		if (node->ss.ps.qual == NULL || ExecQual(node->ss.ps.qual, econtext))
 		{

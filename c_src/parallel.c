@@ -21,11 +21,14 @@
  */
 #include "postgres.h"
 
+#include <sys/statvfs.h>
+
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "pgstat.h"
+#include "storage/dsm_impl.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -355,6 +358,30 @@ fill_segment(ParallelContext *pcxt, const PgjsRunSpec *spec, const PgjsShared *l
 	pgjs_queues_create(shm_toc_lookup(toc, PGJS_KEY_QUEUES, false), &local->sh_layout, streams);
 }
 
+/* Where POSIX shared memory lies on Linux; containers make it small (Docker: 64 MB). */
+#define SHM_DIRECTORY		"/dev/shm"
+
+/* What PostgreSQL adds to a segment: its own state for the workers, their error queues. */
+#define POSTGRES_SHARE		(1024 * 1024)
+
+/*
+ * Is there room for a segment? Making one where there is none is an ERROR,
+ * which PostgreSQL's plan with its smaller segment would not meet. True where
+ * we cannot tell; between this look and the making room may go.
+ */
+static bool
+has_room(Size size)
+{
+	struct statvfs fs;
+
+	/* Memory that was set aside at start may have room, whatever the directory has. */
+	if (dynamic_shared_memory_type != DSM_IMPL_POSIX || min_dynamic_shared_memory > 0)
+		return true;
+	if (statvfs(SHM_DIRECTORY, &fs) != 0 || fs.f_blocks == 0)
+		return true;
+	return (double) fs.f_bavail * fs.f_frsize >= (double) size + POSTGRES_SHARE;
+}
+
 /*
  * NULL when the leader runs alone: no workers wanted or allowed, no segment to
  * be had, or no worker slot free. A plan with exchanges runs so too.
@@ -371,10 +398,15 @@ launch(const PgjsRunSpec *spec, const PgjsShared *shared)
 	pcxt = CreateParallelContext("pg_joinscan", "pgjs_worker_main", nworkers);
 	estimate(pcxt, spec, shared);
 
-	/* Workers get the active snapshot: see to it that this is the query's. */
-	PushActiveSnapshot(spec->estate->es_snapshot);
-	InitializeParallelDSM(pcxt);
-	PopActiveSnapshot();
+	if (has_room(shm_toc_estimate(&pcxt->estimator)))
+	{
+		/* Workers get the active snapshot: see to it that this is the query's. */
+		PushActiveSnapshot(spec->estate->es_snapshot);
+		InitializeParallelDSM(pcxt);
+		PopActiveSnapshot();
+	}
+	else
+		ereport(DEBUG1, (errmsg("JoinScan runs without workers: \"%s\" has no room for them", SHM_DIRECTORY)));
 
 	if (pcxt->seg != NULL)
 	{

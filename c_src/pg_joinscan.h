@@ -89,6 +89,7 @@ extern void pgjs_queues_detach(PgjsQueues *queues);
 
 struct HeapScanDescData;
 
+extern const uint8_t *pgjs_heappage_next(struct HeapScanDescData *heap);
 extern void pgjs_heappage_read(struct HeapScanDescData *heap, BlockNumber block, Buffer before);
 
 /* ---- heapscan.c: visible pages ---- */
@@ -795,6 +796,9 @@ typedef struct PgjsScanState
 	int			nleaves;
 	int			ncolumns;
 	int			noutput;
+	int		   *given;			/* the node's columns among the plan's; NULL: the first ones, or expressions */
+	int			ngiven;
+	bool		evaluates;		/* a row meets expressions of the executor's */
 	int			workers;		/* planned */
 	Size		hash_memory;	/* bytes a hash table, when it was planned */
 	PgjsTable  *scans;			/* nscans of them */
