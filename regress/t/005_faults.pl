@@ -121,8 +121,35 @@ my $now = dev_shm();
 is(join(' ', grep { $now->{$_} } @segments), '', 'its segment is gone');
 $before = dev_shm();
 
-# ---- nothing to give ----
+# The leader itself, while PostgreSQL's plan gives the rows.
+my $leader = session_start($node, shop_settings() . "set application_name = 'victim';\n$short_of_memory" . ("$queries{fallback};\n" x 2000));
+ok($node->poll_query_until('postgres', q{select count(*) > 0 from pg_stat_activity where application_name = 'victim' and state = 'active'
+	and query like 'select%' and clock_timestamp() - query_start > '50ms'}), 'fallback: under way');
+$pid = $node->safe_psql('postgres', q{select pid from pg_stat_activity where application_name = 'victim' and backend_type = 'client backend'});
+@segments = left_behind($node, $before);
+kill('KILL', $pid);
+($out, $err) = session_end($leader);
+is(join("\n", grep { $_ ne '' && $_ ne $expected{fallback} } split /\n/, $out), '', 'fallback: a killed leader gave no wrong answer');
+ok($node->poll_query_until('postgres', "select pg_postmaster_start_time() is not null"), 'the server is back');
+is($node->safe_psql('postgres', shop_settings() . $short_of_memory . "$queries{fallback};"), $expected{fallback}, 'and answers as before');
+is(workers($node), 0, 'no worker is left');
+$now = dev_shm();
+is(join(' ', grep { $now->{$_} } @segments), '', 'no segment is left');
+$before = dev_shm();
+
+# ---- no segment to be had: PostgreSQL's Gathers keep theirs until the end of the query ----
 my $heavy_expected = $node->safe_psql('postgres', "set joinscan.enabled = off; $heavy;");
+my $gathers = join ', ', map { "(select max(ctid) < '(0,$_)' from small)" } 1 .. 300;
+my $crowded = "select $gathers, (select concat_ws('|', a, b, c) from ($heavy) as x(a, b, c));";
+$node->safe_psql('postgres', 'alter table small set (parallel_workers = 2)');
+my $plan = $node->safe_psql('postgres', shop_settings() . "explain (analyze, costs off, timing off) $crowded");
+is(scalar(() = $plan =~ /Gather/g), 300, 'many Gathers');
+like($plan, qr/Participants Planned: 3\s+Participants Launched: 1\b/, 'without a segment the leader runs alone');
+my $row = $node->safe_psql('postgres', shop_settings() . $crowded);
+is(substr($row, -length($heavy_expected) - 1), "|$heavy_expected", 'and gives the right answer');
+ok(settled($node, $before), 'no segment is left');
+
+# ---- nothing to give ----
 for my $setting ('max_parallel_workers = 0', 'max_worker_processes = 0', "min_dynamic_shared_memory = '64MB'",
 	"dynamic_shared_memory_type = 'mmap'", "dynamic_shared_memory_type = 'sysv'", 'max_worker_processes = 2')
 {
@@ -161,6 +188,6 @@ $standby->stop;
 $node->stop;
 my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile);
 my @crashes = $log =~ /was terminated by signal/g;
-is(scalar(@crashes), 1, 'the log tells of the one crash');
+is(scalar(@crashes), 2, 'the log tells of the two crashes');
 unlike($log, qr/PANIC|panicked|resource was not closed|leak/, 'and of no panic or leak');
 done_testing();
