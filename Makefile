@@ -4,7 +4,8 @@
 #   make check       every test: format, lints, cargo test, pg_regress, isolation, TAP
 #   make check-postgres   PostgreSQL's own regression scripts, with JoinScan off and on, compared
 #   make bench       medians at SF=1 (SET=micro,tpch,tpch-float8,star or all, ONLY=q03,q18, RUNS=n, JSON=file, SVG=file;
-#                    DUCKDB=1: DuckDB, too; PROFILE=1: where the time goes); SET=floor: single costs against their targets
+#                    DUCKDB=1: DuckDB, too; PROFILE=1: where the time goes); SET=floor: single costs against their targets;
+#                    SET=costs: plans' costs against their times
 #   make fuzz        random queries, JoinScan off and on (SEED=n SECONDS=60 QUERIES=n)
 #   make psql        a shell on the private PostgreSQL; make demo-stop ends it
 #

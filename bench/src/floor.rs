@@ -13,7 +13,7 @@ use clap::Args;
 use crate::plan;
 use crate::profile;
 use crate::queries::{Query, Set};
-use crate::report::{median, quoted};
+use crate::report::{medians, quoted};
 use crate::session::Session;
 
 #[derive(Args)]
@@ -140,21 +140,6 @@ impl Side {
         let joinscan = plan::besides_joinscan(&lines).is_some();
         Ok(Execution { ms, workers: plan::workers_launched(&lines), joinscan })
     }
-}
-
-/// Runs of several things in turns; the medians. One round before them warms up.
-fn medians<const N: usize>(runs: usize, mut round: impl FnMut() -> io::Result<[f64; N]>) -> io::Result<[f64; N]> {
-    round()?;
-    let mut all = vec![Vec::new(); N];
-    for _ in 0..runs.max(1) {
-        for (times, time) in all.iter_mut().zip(round()?) {
-            times.push(time);
-        }
-    }
-    Ok(std::array::from_fn(|i| {
-        all[i].sort_by(f64::total_cmp);
-        median(&all[i])
-    }))
 }
 
 pub fn run(floor: &Floor) -> io::Result<bool> {
@@ -481,15 +466,5 @@ mod tests {
     fn json_has_no_nan() {
         let text = json(&[figure(1.0, f64::NAN, Target::None)]);
         assert!(text.contains("\"reference\": null") && text.contains("\"ratio\": null"), "{text}");
-    }
-
-    #[test]
-    fn medians_warm_up_first() {
-        let mut calls = 0.0;
-        let got = medians(3, || {
-            calls += 1.0;
-            Ok([calls, -calls])
-        });
-        assert_eq!(got.ok(), Some([3.0, -3.0]));
     }
 }

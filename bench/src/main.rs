@@ -5,15 +5,19 @@
 //! libpq's environment (PGHOST, PGPORT, PGUSER, PGDATABASE).
 
 mod compare;
+mod constants;
+mod costs;
 mod duckdb;
 mod engine;
 mod floor;
 mod fuzz;
+mod least_squares;
 mod measure;
 mod plan;
 mod profile;
 mod queries;
 mod report;
+mod samples;
 mod session;
 mod svg;
 mod tpch;
@@ -48,6 +52,8 @@ enum Command {
     Profile(Runs),
     /// Measure single costs against their targets: launch, emit, exchange, scan, planning, scaling
     Floor(floor::Floor),
+    /// Compare costs with measured times: what is chosen, what that loses, what each constant of cost.c should be
+    Costs(costs::Costs),
     /// Random join queries with JoinScan off and on
     Fuzz(fuzz::Fuzz),
 }
@@ -108,6 +114,7 @@ fn main() -> ExitCode {
         Command::Run(runs) => measure::run(&runs),
         Command::Profile(runs) => measure::profile(&runs),
         Command::Floor(args) => floor::run(&args),
+        Command::Costs(args) => costs::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
     };
     match outcome {

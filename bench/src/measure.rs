@@ -12,16 +12,16 @@ use crate::queries::{Query, Set};
 use crate::report::{self, Measured, Timing};
 use crate::svg;
 
-fn database(runs: &Runs, set: Set) -> &str {
+pub fn database(runs: &Runs, set: Set) -> &str {
     runs.database.as_deref().unwrap_or(set.database())
 }
 
-fn chosen(runs: &Runs, set: Set) -> Vec<&'static Query> {
+pub fn chosen(runs: &Runs, set: Set) -> Vec<&'static Query> {
     let named = |query: &Query| runs.only.is_empty() || runs.only.iter().any(|part| query.name.contains(part.as_str()));
     set.queries().filter(|query| named(query)).collect()
 }
 
-fn no_query() -> io::Error {
+pub fn no_query() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "no query has such a name")
 }
 

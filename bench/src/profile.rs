@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// One operator of a JoinScan plan; its figures are sums over the participants but for memory.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Operator {
     pub name: String,
     /// How deep it stands below the plan's root.
@@ -16,6 +16,17 @@ pub struct Operator {
     pub bytes: u64,
     /// kB, in the participant that had most.
     pub memory: u64,
+    /// Bytes of a row by the planner's estimate; 0 with COSTS OFF, and of operators without an estimate.
+    pub width: u64,
+    /// What else EXPLAIN says of it, a line each.
+    pub details: Vec<String>,
+}
+
+impl Operator {
+    /// What follows `key` in the details.
+    pub fn detail(&self, key: &str) -> Option<&str> {
+        self.details.iter().find_map(|line| line.strip_prefix(key))
+    }
 }
 
 const PLAN: &str = "JoinScan Plan:";
@@ -40,8 +51,14 @@ pub fn operators(lines: &[String]) -> Vec<Operator> {
         };
         if let Some(operator) = text.strip_prefix(ARROW) {
             let (name, figures) = operator.split_once(" (actual ").unwrap_or((operator, ""));
-            let rows = number(figures, "rows=") as u64;
-            out.push(Operator { name: name.into(), depth: (indent - start) / INDENT, rows, ..Operator::default() });
+            let (name, estimates) = name.split_once("  (rows=").unwrap_or((name, ""));
+            out.push(Operator {
+                name: name.into(),
+                depth: (indent - start) / INDENT,
+                rows: number(figures, "rows=") as u64,
+                width: number(estimates, "width=") as u64,
+                ..Operator::default()
+            });
         } else if let Some(last) = out.last_mut() {
             if text.starts_with("Participant ") {
                 last.own += number(text, "time=");
@@ -49,6 +66,8 @@ pub fn operators(lines: &[String]) -> Vec<Operator> {
                 last.bytes = number(text, "bytes=") as u64;
             } else if let Some(memory) = text.strip_prefix("Peak Memory: ") {
                 last.memory = number(memory, "") as u64;
+            } else {
+                last.details.push(text.into());
             }
         }
     }
@@ -56,16 +75,21 @@ pub fn operators(lines: &[String]) -> Vec<Operator> {
 }
 
 /// The number after `key`, or 0.
-fn number(text: &str, key: &str) -> f64 {
+pub fn number(text: &str, key: &str) -> f64 {
     let Some((_, rest)) = text.split_once(key) else { return 0.0 };
     let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
     rest[..end].parse().unwrap_or(0.0)
 }
 
-/// Rows that come in: those of the operators directly below; of a scan, those that it sees.
-fn rows_in(operators: &[Operator], at: usize) -> u64 {
+/// The operators directly below one.
+pub fn inputs(operators: &[Operator], at: usize) -> Vec<&Operator> {
     let below = operators[at + 1..].iter().take_while(|other| other.depth > operators[at].depth);
-    let children: Vec<_> = below.filter(|other| other.depth == operators[at].depth + 1).collect();
+    below.filter(|other| other.depth == operators[at].depth + 1).collect()
+}
+
+/// Rows that come in: those of the operators directly below; of a scan, those that it sees.
+pub fn rows_in(operators: &[Operator], at: usize) -> u64 {
+    let children = inputs(operators, at);
     if children.is_empty() { operators[at].rows } else { children.iter().map(|child| child.rows).sum() }
 }
 
@@ -113,7 +137,7 @@ mod tests {
           ->  Reader (stream 0, gather) (actual rows=9 longest time=0.000)
                 Sent: rows=4 bytes=512
                 Participant 0: rows=9 time=0.000
-                ->  Hash Join (actual rows=9 longest time=3.500)
+                ->  Hash Join  (rows=8 width=24) (actual rows=9 longest time=3.500)
                       Hash Cond: (a.x = b.x)
                       Peak Memory: 33 kB
                       Participant 0: rows=5 time=3.500
@@ -141,6 +165,7 @@ Execution Time: 6.000 ms";
                 ("Heap Scan on public.b", 2)
             ]
         );
+        assert_eq!((operators[1].width, operators[1].detail("Hash Cond: ")), (24, Some("(a.x = b.x)")));
         assert_eq!((operators[0].bytes, operators[1].memory, operators[1].own), (512, 33, 6.0));
         assert_eq!((rows_in(&operators, 0), rows_in(&operators, 1), rows_in(&operators, 2)), (9, 1000, 100));
     }

@@ -1,6 +1,7 @@
 //! How measurements read: a table for people, JSON for what comes after.
 
 use std::fmt::Write as _;
+use std::io;
 
 use crate::engine::{Engine, Kind};
 use crate::queries::{Query, Set};
@@ -30,6 +31,32 @@ pub fn median(sorted: &[f64]) -> f64 {
         n if n % 2 == 1 => sorted[n / 2],
         n => (sorted[n / 2 - 1] + sorted[n / 2]) / 2.0,
     }
+}
+
+/// The middle of figures in any order; NaN where there are none.
+pub fn middle(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    median(&figures)
+}
+
+/// Runs of several things in turns; the medians. One round before them warms up.
+pub fn medians<const N: usize>(runs: usize, mut round: impl FnMut() -> io::Result<[f64; N]>) -> io::Result<[f64; N]> {
+    round()?;
+    warm_medians(runs, round)
+}
+
+/// The same of what is warm.
+pub fn warm_medians<const N: usize>(
+    runs: usize,
+    mut round: impl FnMut() -> io::Result<[f64; N]>,
+) -> io::Result<[f64; N]> {
+    let mut all = vec![Vec::new(); N];
+    for _ in 0..runs.max(1) {
+        for (times, time) in all.iter_mut().zip(round()?) {
+            times.push(time);
+        }
+    }
+    Ok(std::array::from_fn(|i| middle(std::mem::take(&mut all[i]))))
 }
 
 pub struct Measured {
@@ -274,6 +301,16 @@ pub mod tests {
         assert_eq!(Timing::new("x", Kind::Plain, vec![9.0, 1.0, 2.0]).median(), 2.0);
         assert_eq!(Timing::new("x", Kind::Plain, vec![4.0, 1.0, 2.0, 9.0]).median(), 3.0);
         assert!(Timing::new("x", Kind::Plain, vec![]).median().is_nan());
+    }
+
+    #[test]
+    fn medians_warm_up_first() {
+        let mut calls = 0.0;
+        let got = medians(3, || {
+            calls += 1.0;
+            Ok([calls, -calls])
+        });
+        assert_eq!(got.ok(), Some([3.0, -3.0]));
     }
 
     #[test]
