@@ -243,6 +243,7 @@ init_given(PgjsScanState *state)
 	ListCell   *lc;
 
 	state->evaluates = ps->qual != NULL || ps->ps_ProjInfo != NULL;
+	state->ngiven = state->noutput;
 	if (ps->qual != NULL || ps->ps_ProjInfo == NULL)
 		return;
 	foreach(lc, ps->plan->targetlist)
@@ -252,9 +253,10 @@ init_given(PgjsScanState *state)
 		if (!IsA(var, Var) || var->varno != INDEX_VAR || var->varattno < 1 || var->varattno > state->noutput)
 			return;
 	}
-	state->given = palloc(Max(list_length(ps->plan->targetlist), 1) * sizeof(int));
+	state->ngiven = list_length(ps->plan->targetlist);
+	state->given = palloc(Max(state->ngiven, 1) * sizeof(int));
 	foreach(lc, ps->plan->targetlist)
-		state->given[state->ngiven++] = ((const Var *) lfirst_node(TargetEntry, lc)->expr)->varattno - 1;
+		state->given[foreach_current_index(lc)] = ((const Var *) lfirst_node(TargetEntry, lc)->expr)->varattno - 1;
 	state->evaluates = false;
 }
 
@@ -601,10 +603,8 @@ exec_scan(CustomScanState *node)
 		if (!state->evaluates)
 		{
 			state->returned = true;
-			if (state->given != NULL)
-				return fill_slot(projection->pi_state.resultslot, &state->batch, state->next++, state->given,
-								 state->ngiven);
-			return fill_slot(slot, &state->batch, state->next++, NULL, state->noutput);
+			return fill_slot(state->given != NULL ? projection->pi_state.resultslot : slot, &state->batch,
+							 state->next++, state->given, state->ngiven);
 		}
 		econtext->ecxt_scantuple = fill_slot(slot, &state->batch, state->next++, NULL, state->noutput);
 		/* The deferred clauses. */

@@ -8,14 +8,12 @@ use std::fmt::Write as _;
 use std::io;
 
 use crate::Runs;
-use crate::costs::{or_null, show};
+use crate::costs::or_null;
 use crate::least_squares::{Fit, fit};
 use crate::measure::{chosen, database};
 use crate::queries::Set;
 use crate::report::{middle, quoted};
-use crate::samples::{
-    EMITTING, PROBES, TABLES, aggregates, exchanges, observe, pages, rests, scans, sorts, time_of_scans,
-};
+use crate::samples::{PROBES, TABLES, aggregates, exchanges, observe, pages, rests, scans, sorts, time_of_scans};
 use crate::session::Session;
 
 /// `#define PGJS_… number` lines, in their order.
@@ -188,7 +186,7 @@ pub fn measure(runs: &Runs, defined: &[(String, f64)], scale: f64) -> io::Result
             leader.ask(TABLES)?;
             all_pages.extend(pages(&mut leader)?);
             leader.ask("set search_path = joinscan_costs;")?;
-            for sql in PROBES.into_iter().chain([EMITTING]) {
+            for sql in PROBES {
                 alone.extend(observe(&mut leader, runs.runs, sql)?);
             }
             leader.ask("reset search_path; drop schema joinscan_costs cascade;")?;
@@ -232,7 +230,7 @@ pub fn measure(runs: &Runs, defined: &[(String, f64)], scale: f64) -> io::Result
     let comparison = of_ratios(sorts(&alone));
 
     let mut server = open(runs, runs.sets()[0], 0)?;
-    let (tuple, operator) = (show(&mut server, "cpu_tuple_cost")?, show(&mut server, "cpu_operator_cost")?);
+    let (tuple, operator) = (server.ask_number("show cpu_tuple_cost;")?, server.ask_number("show cpu_operator_cost;")?);
     let none = Fit { value: 0.0, error: f64::INFINITY, samples: 0 };
     let fitted = |name: &str| fits.get(name).copied().flatten().copied().or(Some(none));
     let mut found: Vec<Found> = Vec::new();
@@ -254,7 +252,13 @@ pub fn measure(runs: &Runs, defined: &[(String, f64)], scale: f64) -> io::Result
             }
         });
     }
-    found.push(judge(PAGE, show(&mut server, PAGE)?, fitted(PAGE), scale, "PostgreSQL's; of pages in memory"));
+    found.push(judge(
+        PAGE,
+        server.ask_number(&format!("show {PAGE};"))?,
+        fitted(PAGE),
+        scale,
+        "PostgreSQL's; of pages in memory",
+    ));
     Ok(Constants { found, scale, workers: runs.workers, slower })
 }
 

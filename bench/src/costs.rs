@@ -14,7 +14,7 @@ use crate::measure::{chosen, database, no_query};
 use crate::plan;
 use crate::profile::number;
 use crate::queries::{Query, Set};
-use crate::report::{medians, middle, quoted, warm_medians};
+use crate::report::{json_number, medians, middle, quoted, warm_medians};
 use crate::session::Session;
 
 #[derive(Args)]
@@ -208,7 +208,7 @@ struct Sides {
 impl Sides {
     fn open(runs: &Runs, set: Set) -> io::Result<Sides> {
         let mut default = open(runs, set, &[])?;
-        let min_cost = show(&mut default, "joinscan.min_cost")?;
+        let min_cost = default.ask_number("show joinscan.min_cost;")?;
         let postgres = open(runs, set, &["set joinscan.enabled = off;".into()])?;
         Ok(Sides { postgres, default, forced: open(runs, set, &unattractive())?, min_cost })
     }
@@ -268,12 +268,6 @@ impl Sides {
         choice.joinscan = Some(Side { cost: joinscan_cost, ms: joinscan_ms });
         Ok(choice)
     }
-}
-
-/// A setting that is a number.
-pub fn show(session: &mut Session, setting: &str) -> io::Result<f64> {
-    let lines = session.ask(&format!("show {setting};"))?;
-    lines.first().and_then(|line| line.parse().ok()).ok_or_else(|| io::Error::other(format!("{setting} is no number")))
 }
 
 /// Units of cost per ms of PostgreSQL's own plans.
@@ -374,7 +368,7 @@ pub fn run(costs: &Costs) -> io::Result<bool> {
 }
 
 pub fn or_null(number: f64) -> String {
-    if number.is_finite() { format!("{number:.6}") } else { "null".into() }
+    json_number(number, 6)
 }
 
 fn json(choices: &[Choice], constants: &Constants) -> String {

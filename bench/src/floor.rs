@@ -13,7 +13,7 @@ use clap::Args;
 use crate::plan;
 use crate::profile;
 use crate::queries::{Query, Set};
-use crate::report::{medians, quoted};
+use crate::report::{json_number, medians, quoted};
 use crate::session::Session;
 
 #[derive(Args)]
@@ -233,7 +233,7 @@ fn emit(floor: &Floor) -> io::Result<Vec<Figure>> {
         side.session.ask(NO_INDEXES)?;
         side.session.ask("set enable_mergejoin = off; set enable_nestloop = off; set work_mem = '1GB';")?;
     }
-    let rows: f64 = number(&sides[1].session.ask("select count(*) from orders;")?)?;
+    let rows: f64 = sides[1].session.ask_number("select count(*) from orders;")?;
     let mut figures = Vec::new();
     for (name, columns) in COLUMNS {
         let whole = format!("select {} {FROM}", columns.join(", "));
@@ -309,7 +309,7 @@ fn scan(floor: &Floor) -> io::Result<Vec<Figure>> {
     let mut without = Side::open(floor, &floor.database, false, 0)?;
     without.session.ask(NO_INDEXES)?;
     with.session.ask(NO_INDEXES)?;
-    let rows = number(&without.session.ask("select count(*) from lineitem;")?)?;
+    let rows = without.session.ask_number("select count(*) from lineitem;")?;
     let [whole, filtered, own_walk, count] = medians(floor.runs, || {
         Ok([
             scan_time(&mut with, WHOLE, "lineitem")?,
@@ -418,14 +418,10 @@ fn scaling(floor: &Floor) -> io::Result<Vec<Figure>> {
     Ok(figures)
 }
 
-fn number(lines: &[String]) -> io::Result<f64> {
-    lines.first().and_then(|line| line.parse().ok()).ok_or_else(|| io::Error::other("no number came"))
-}
-
 fn json(figures: &[Figure]) -> String {
     let mut out = String::from("{\"figures\": [\n");
     for (i, figure) in figures.iter().enumerate() {
-        let or_null = |number: f64| if number.is_finite() { format!("{number:.4}") } else { "null".into() };
+        let or_null = |number: f64| json_number(number, 4);
         let met = figure.met().map_or("null".into(), |met| met.to_string());
         let _ = writeln!(
             out,

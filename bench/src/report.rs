@@ -232,6 +232,11 @@ pub fn quoted(text: &str) -> String {
     out + "\""
 }
 
+/// A JSON number with so many digits behind the point; JSON has no NaN and no infinity.
+pub fn json_number(number: f64, digits: usize) -> String {
+    if number.is_finite() { format!("{number:.digits$}") } else { "null".into() }
+}
+
 pub fn json(sf: f64, workers: u32, all: &[Measured]) -> String {
     let mut out = format!("{{\"sf\": {sf}, \"workers\": {workers}, \"geometric_means\": {{");
     let means = Set::ALL.into_iter().filter_map(|set| {

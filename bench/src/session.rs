@@ -33,6 +33,12 @@ impl Session {
         Ok(session)
     }
 
+    /// The one number that `input` gives.
+    pub fn ask_number(&mut self, input: &str) -> io::Result<f64> {
+        let lines = self.ask(input)?;
+        lines.first().and_then(|line| line.parse().ok()).ok_or_else(|| io::Error::other(format!("no number: {input}")))
+    }
+
     /// The lines that psql prints for `input` (statements with their semicolon, or backslash commands).
     pub fn ask(&mut self, input: &str) -> io::Result<Vec<String>> {
         let stdin = self.stdin.as_mut().ok_or_else(|| io::Error::other("psql is closed"))?;
