@@ -484,6 +484,7 @@ count_run(PgjsScanState *state)
 		totals->operators[i].elapsed_ns += run->operators[i].elapsed_ns;
 		totals->operators[i].memory = Max(totals->operators[i].memory, run->operators[i].memory);
 		totals->operators[i].without_partner += run->operators[i].without_partner;
+		totals->operators[i].looked_up += run->operators[i].looked_up;
 	}
 	for (uint32 i = 0; i < run->nparticipants * run->nstreams; i++)
 	{

@@ -534,13 +534,20 @@ show_memory(Printer *printer, uint32 at)
 		ExplainPropertyUInteger("Peak Memory", "kB", (most + 1023) / 1024, printer->es);
 }
 
+/* What a scan was spared by the build sides of joins above. */
 static void
 show_runtime_filter(Printer *printer, uint32 at)
 {
 	uint64		dropped = 0;
+	uint64		pages = 0;
 
 	for (uint32 p = 0; p < printer->state->totals.nparticipants; p++)
+	{
 		dropped += metric(printer, p, at)->without_partner;
+		pages += metric(printer, p, at)->looked_up;
+	}
+	if (pages > 0)
+		ExplainPropertyUInteger("Pages Found by Index", NULL, pages, printer->es);
 	if (dropped > 0)
 		ExplainPropertyUInteger("Rows Removed by Runtime Filter", NULL, dropped, printer->es);
 }

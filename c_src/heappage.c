@@ -90,40 +90,18 @@ pgjs_heappage_next(HeapScanDesc heap)
 	return BufferIsValid(guess) ? (const uint8_t *) BufferGetPage(guess) : NULL;
 }
 
-/*
- * Leaves the page pinned as heap->rs_cbuf, where no pin may be; `before` is the
- * buffer of the block before it, if one was read.
- *
- * Visible tuples stay good after the content lock is gone, as long as the pin
- * is held: nobody prunes or moves them under a pin.
- */
-void
-pgjs_heappage_read(HeapScanDesc heap, BlockNumber block, Buffer before)
+/* Line pointers of the tuples on a page that the snapshot sees. */
+static int
+find_visible(HeapScanDesc heap, BlockNumber block, Buffer buffer)
 {
 	Relation	rel = heap->rs_base.rs_rd;
 	Snapshot	snapshot = heap->rs_base.rs_snapshot;
-	Buffer		buffer;
-	Page		page;
-	OffsetNumber lines;
-	bool		all_visible;
-	bool		conflicts;
-	int			ntuples = 0;
-
-	Assert(!BufferIsValid(heap->rs_cbuf));
-	CHECK_FOR_INTERRUPTS();
-
-	buffer = pin_block(rel, block, before, heap->rs_strategy);
-	heap->rs_cbuf = buffer;
-	heap->rs_cblock = block;
-	heap_page_prune_opt(rel, buffer);
-
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	page = BufferGetPage(buffer);
-	TestForOldSnapshot(snapshot, rel, page);
-	lines = PageGetMaxOffsetNumber(page);
+	Page		page = BufferGetPage(buffer);
+	OffsetNumber lines = PageGetMaxOffsetNumber(page);
 	/* A standby's snapshot may be older than what the bit was set by: see heapgetpage. */
-	all_visible = PageIsAllVisible(page) && !snapshot->takenDuringRecovery;
-	conflicts = CheckForSerializableConflictOutNeeded(rel, snapshot);
+	bool		all_visible = PageIsAllVisible(page) && !snapshot->takenDuringRecovery;
+	bool		conflicts = CheckForSerializableConflictOutNeeded(rel, snapshot);
+	int			ntuples = 0;
 
 	for (OffsetNumber number = FirstOffsetNumber; number <= lines; number++)
 	{
@@ -148,6 +126,56 @@ pgjs_heappage_read(HeapScanDesc heap, BlockNumber block, Buffer before)
 		heap->rs_vistuples[ntuples] = number;
 		ntuples += visible;
 	}
+	return ntuples;
+}
+
+/* Of the tuples that an index has, or the ends of their HOT chains: those that the snapshot sees. As bitgetpage does. */
+static int
+find_looked_up(HeapScanDesc heap, BlockNumber block, Buffer buffer, const PgjsTupleLookup *lookup)
+{
+	int			nlines;
+	const OffsetNumber *lines = pgjs_lookup_lines(lookup, block, &nlines);
+	int			ntuples = 0;
+
+	for (int i = 0; i < nlines; i++)
+	{
+		ItemPointerData place;
+		HeapTupleData tuple;
+
+		ItemPointerSet(&place, block, lines[i]);
+		if (heap_hot_search_buffer(&place, heap->rs_base.rs_rd, buffer, heap->rs_base.rs_snapshot, &tuple, NULL, true))
+			heap->rs_vistuples[ntuples++] = ItemPointerGetOffsetNumber(&place);
+	}
+	return ntuples;
+}
+
+/*
+ * Leaves the page pinned as heap->rs_cbuf, where no pin may be; `before` is the
+ * buffer of the block before it, if one was read. With `lookup` no other tuples
+ * of the page are looked at than those that it has.
+ *
+ * Visible tuples stay good after the content lock is gone, as long as the pin
+ * is held: nobody prunes or moves them under a pin.
+ */
+void
+pgjs_heappage_read(HeapScanDesc heap, BlockNumber block, Buffer before, const PgjsTupleLookup *lookup)
+{
+	Relation	rel = heap->rs_base.rs_rd;
+	Buffer		buffer;
+
+	Assert(!BufferIsValid(heap->rs_cbuf));
+	CHECK_FOR_INTERRUPTS();
+
+	buffer = pin_block(rel, block, before, heap->rs_strategy);
+	heap->rs_cbuf = buffer;
+	heap->rs_cblock = block;
+	heap_page_prune_opt(rel, buffer);
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	TestForOldSnapshot(heap->rs_base.rs_snapshot, rel, BufferGetPage(buffer));
+	if (lookup != NULL)
+		heap->rs_ntuples = find_looked_up(heap, block, buffer, lookup);
+	else
+		heap->rs_ntuples = find_visible(heap, block, buffer);
 	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-	heap->rs_ntuples = ntuples;
 }

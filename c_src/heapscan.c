@@ -50,6 +50,7 @@ typedef struct HeapPart
 	AttrMap    *h_map;			/* from the attributes of the scan's table, or NULL: the same */
 	PgjsAttribute *h_attributes;
 	uint32		h_natts;
+	PgjsTupleLookup *h_lookup;	/* the tuples to be read; NULL: all, or not known yet */
 } HeapPart;
 
 struct PgjsHeapScan
@@ -176,6 +177,34 @@ pgjs_heapscan_open(PgjsHeapScan *scan, uint32_t number, PgjsRelation *relation)
 	return PGJS_IO_OK;
 }
 
+/* A lookup that does not pay, or for which there is no index, leaves the part as it is. */
+PgjsIo
+pgjs_heapscan_look_up(PgjsHeapScan *scan, uint32_t number, AttrNumber attno, const Datum *keys, uint32 nkeys,
+					  PgjsLookup *out)
+{
+	HeapPart   *part = &scan->h_parts[number];
+	MemoryContext old;
+
+	if (number >= scan->h_nparts || part->h_scan == NULL)
+		elog(ERROR, "part %u of a scan is not open", number);
+	if (attno < 1 || attno > (AttrNumber) part->h_natts || part->h_attributes[attno - 1].attisdropped)
+		elog(ERROR, "attribute %d of relation \"%s\" does not exist", attno, part->h_name);
+
+	memset(out, 0, sizeof(*out));
+	old = MemoryContextSwitchTo(GetMemoryChunkContext(scan));
+	if (part->h_lookup == NULL)
+		part->h_lookup = pgjs_lookup_begin(part->h_scan->rs_base.rs_rd, attno, part->h_scan->rs_base.rs_snapshot,
+										   part->h_scan->rs_nblocks, nkeys);
+	if (part->h_lookup != NULL)
+		out->state = pgjs_lookup_step(part->h_lookup, keys, nkeys);
+	if (out->state == PGJS_LOOKUP_NONE)
+		part->h_lookup = NULL;
+	else if (out->state == PGJS_LOOKUP_DONE)
+		out->blocks = pgjs_lookup_blocks(part->h_lookup, &out->nblocks);
+	MemoryContextSwitchTo(old);
+	return PGJS_IO_OK;
+}
+
 /*
  * How many blocks to claim at `next` of a part, with `later` blocks in the
  * parts after it. Whole units while there are plenty; then halves, quarters and
@@ -254,6 +283,13 @@ current_scan(const PgjsHeapScan *scan)
 	return scan->h_part < scan->h_nparts ? scan->h_parts[scan->h_part].h_scan : NULL;
 }
 
+/* Of the same part. */
+static const PgjsTupleLookup *
+current_lookup(const PgjsHeapScan *scan)
+{
+	return scan->h_parts[scan->h_part].h_lookup;
+}
+
 PgjsIo
 pgjs_heapscan_page(PgjsHeapScan *scan, uint32_t block, bool keep, PgjsPage *page)
 {
@@ -280,12 +316,12 @@ pgjs_heapscan_page(PgjsHeapScan *scan, uint32_t block, bool keep, PgjsPage *page
 		scan->h_pinned[scan->h_npinned++] = before;
 		heap->rs_cbuf = InvalidBuffer;
 	}
-	pgjs_heappage_read(heap, block, before);
+	pgjs_heappage_read(heap, block, before, current_lookup(scan));
 
 	page->page = (const uint8_t *) BufferGetPage(heap->rs_cbuf);
 	page->offsets = heap->rs_vistuples;
 	page->ntuples = heap->rs_ntuples;
-	page->next = pgjs_heappage_next(heap);
+	page->next = current_lookup(scan) == NULL ? pgjs_heappage_next(heap) : NULL;
 
 	/* What heap_getnext counts one by one. */
 	if (pgstat_should_count_relation(rel))
@@ -338,8 +374,13 @@ pgjs_heapscan_end(PgjsHeapScan *scan)
 	pgjs_heapscan_unpin(scan);
 	for (uint32 i = 0; i < scan->h_nparts; i++)
 	{
-		if (scan->h_parts[i].h_scan != NULL)
-			table_endscan(&scan->h_parts[i].h_scan->rs_base);
-		scan->h_parts[i].h_scan = NULL;
+		HeapPart   *part = &scan->h_parts[i];
+
+		if (part->h_lookup != NULL)
+			pgjs_lookup_end(part->h_lookup);
+		part->h_lookup = NULL;
+		if (part->h_scan != NULL)
+			table_endscan(&part->h_scan->rs_base);
+		part->h_scan = NULL;
 	}
 }

@@ -33,11 +33,15 @@ typedef struct Call
 	uint32		number;			/* scan, queue, collation or type */
 	uint32		part;
 	uint32		block;
+	uint32		attno;
+	const Datum *keys;
+	uint32		nkeys;
 	bool		flush;
 	bool		keep;
 	const uint8_t *bytes;		/* datum, message or text */
 	size_t		len;
 	PgjsRelation *relation;
+	PgjsLookup *lookup;
 	PgjsClaim  *claim;
 	PgjsPage   *page;
 	uint32_t   *flags;
@@ -107,6 +111,24 @@ host_scan_open(void *ctx, uint32_t scan, uint32_t part, PgjsRelation *relation)
 	Call		call = {.host = ctx, .number = scan, .part = part, .relation = relation};
 
 	return guarded(scan_open_body, &call);
+}
+
+static PgjsIo
+scan_look_up_body(void *arg)
+{
+	Call	   *call = arg;
+
+	return pgjs_heapscan_look_up(call_scan(call), call->part, call->attno, call->keys, call->nkeys, call->lookup);
+}
+
+static PgjsIo
+host_scan_look_up(void *ctx, uint32_t scan, uint32_t part, uint32_t attno, const uint64_t *keys, uint32_t nkeys,
+				  PgjsLookup *lookup)
+{
+	Call		call = {.host = ctx, .number = scan, .part = part, .attno = attno, .keys = (const Datum *) keys,
+	.nkeys = nkeys, .lookup = lookup};
+
+	return guarded(scan_look_up_body, &call);
 }
 
 static PgjsIo
@@ -290,6 +312,7 @@ pgjs_host_init(PgjsHostState *host, MemoryContext cxt)
 	host->table.interrupt_pending = (const volatile int *) &InterruptPending;
 	host->table.scan_claim = host_scan_claim;
 	host->table.scan_open = host_scan_open;
+	host->table.scan_look_up = host_scan_look_up;
 	host->table.scan_page = host_scan_page;
 	host->table.scan_unpin = host_scan_unpin;
 	host->table.detoast = host_detoast;

@@ -1,7 +1,7 @@
 /*
  * pg_joinscan.h
  *		What the C files share. Dependencies point one way:
- *		planner -> customscan -> explain, parallel -> queue, heapscan -> heappage -> error.
+ *		planner -> customscan -> explain, parallel -> queue, heapscan -> heappage -> lookup -> error.
  */
 #ifndef PG_JOINSCAN_H
 #define PG_JOINSCAN_H
@@ -85,12 +85,32 @@ extern PgjsIo pgjs_queue_send(PgjsQueues *queues, uint32 queue, const uint8_t *d
 extern PgjsIo pgjs_queue_receive(PgjsQueues *queues, uint32 queue, const uint8_t **data, size_t *len);
 extern void pgjs_queues_detach(PgjsQueues *queues);
 
+/* ---- lookup.c: the tuples that an index has for some keys ---- */
+
+typedef struct PgjsTupleLookup PgjsTupleLookup;
+
+/*
+ * For `nkeys` distinct keys, not NULL, of the type of attribute `attno`, in a
+ * table of `nblocks` pages; in the current context, as all that follows. NULL
+ * where no index serves, or reading all pages is as fast.
+ */
+extern PgjsTupleLookup *pgjs_lookup_begin(Relation rel, AttrNumber attno, Snapshot snapshot, BlockNumber nblocks,
+										  uint32 nkeys);
+/* A step, always with the same keys. NONE: there turned out to be too many tuples; the lookup has ended. */
+extern PgjsLookupState pgjs_lookup_step(PgjsTupleLookup *lookup, const Datum *keys, uint32 nkeys);
+/* Once it is DONE: the pages, ascending; and the line pointers on one of them. */
+extern const BlockNumber *pgjs_lookup_blocks(const PgjsTupleLookup *lookup, uint32 *nblocks);
+extern const OffsetNumber *pgjs_lookup_lines(const PgjsTupleLookup *lookup, BlockNumber block, int *nlines);
+/* Closes the index, if it is open still. */
+extern void pgjs_lookup_end(PgjsTupleLookup *lookup);
+
 /* ---- heappage.c: one page ---- */
 
 struct HeapScanDescData;
 
 extern const uint8_t *pgjs_heappage_next(struct HeapScanDescData *heap);
-extern void pgjs_heappage_read(struct HeapScanDescData *heap, BlockNumber block, Buffer before);
+extern void pgjs_heappage_read(struct HeapScanDescData *heap, BlockNumber block, Buffer before,
+							   const PgjsTupleLookup *lookup);
 
 /* ---- heapscan.c: visible pages ---- */
 
@@ -122,6 +142,8 @@ extern PgjsHeapScan *pgjs_heapscan_create(PgjsSharedScan *shared, uint32 nparts,
  */
 extern uint32 pgjs_heapscan_begin(PgjsHeapScan *scan, uint32 number, Relation rel, Relation table, Snapshot snapshot);
 extern PgjsIo pgjs_heapscan_open(PgjsHeapScan *scan, uint32_t number, PgjsRelation *relation);
+extern PgjsIo pgjs_heapscan_look_up(PgjsHeapScan *scan, uint32_t number, AttrNumber attno, const Datum *keys,
+									uint32 nkeys, PgjsLookup *out);
 extern PgjsIo pgjs_heapscan_claim(PgjsHeapScan *scan, PgjsClaim *claim);
 extern PgjsIo pgjs_heapscan_page(PgjsHeapScan *scan, uint32_t block, bool keep, PgjsPage *page);
 extern PgjsIo pgjs_heapscan_unpin(PgjsHeapScan *scan);

@@ -684,6 +684,10 @@ typedef struct PgjsMetric {
      Rows that runtime filters have dropped, of a scan.
      */
     uint64_t without_partner;
+    /*
+     Pages that an index has found for a runtime filter's keys, of a scan.
+     */
+    uint64_t looked_up;
 } PgjsMetric;
 
 /*

@@ -55,6 +55,21 @@ typedef struct PgjsRelation
 	uint32_t	pins;			/* pages of the part that may be pinned at a time, at least 1 */
 } PgjsRelation;
 
+/* What has become of a lookup. */
+typedef uint32_t PgjsLookupState;
+
+#define PGJS_LOOKUP_NONE	0	/* the part is read whole: there is no index, or it does not pay */
+#define PGJS_LOOKUP_MORE	1	/* call again, with the same keys */
+#define PGJS_LOOKUP_DONE	2	/* no pages but `blocks` are to be read, and they show no other tuples */
+
+/* The pages that have tuples with some keys. */
+typedef struct PgjsLookup
+{
+	const uint32_t *blocks;		/* ascending; valid as long as the scan */
+	uint32_t	nblocks;
+	PgjsLookupState state;
+} PgjsLookup;
+
 /* A range of blocks of one part of a scan. */
 typedef struct PgjsClaim
 {
@@ -100,6 +115,14 @@ typedef struct PgjsHost
 
 	/* Tuple layout of a part that was claimed of. */
 	PgjsIo		(*scan_open) (void *ctx, uint32_t scan, uint32_t part, PgjsRelation *relation);
+
+	/*
+	 * Look up in an index of a part that was opened, before a page of it is
+	 * read, the tuples whose attribute `attno` (of the part) is one of `nkeys`
+	 * distinct Datums, none of them NULL. Step by step, as long as it says MORE.
+	 */
+	PgjsIo		(*scan_look_up) (void *ctx, uint32_t scan, uint32_t part, uint32_t attno, const uint64_t *keys,
+								 uint32_t nkeys, PgjsLookup *lookup);
 
 	/*
 	 * Read and pin one block of the last claim, find its visible tuples. With

@@ -84,6 +84,12 @@ impl Measured {
         self.of(Kind::Plain) / self.of(Kind::JoinScan)
     }
 
+    /// PostgreSQL's plan with as many workers, which is what runs without the extension, over JoinScan.
+    fn against_default(&self) -> f64 {
+        let default = self.timings.iter().rfind(|timing| timing.kind == Kind::Plain);
+        default.map_or(f64::NAN, Timing::median) / self.of(Kind::JoinScan)
+    }
+
     /// The best of PostgreSQL's plans over another engine.
     pub fn ratio_of(&self, timing: &Timing) -> f64 {
         self.of(Kind::Plain) / timing.median()
@@ -171,6 +177,14 @@ fn geometric_mean(ratios: impl Iterator<Item = f64>) -> f64 {
     (sum / f64::from(count)).exp()
 }
 
+/// A line that names those whose ratio is below 1/1.05.
+fn slower<'a>(which: &str, all: impl Iterator<Item = &'a Measured>, ratio: fn(&Measured) -> f64) -> String {
+    let slow = all.filter(|measured| ratio(measured) < SLOWER);
+    let names: Vec<_> = slow.map(|slow| format!("{} ({:.2}x)", slow.query.name, ratio(slow))).collect();
+    let names = if names.is_empty() { "none".into() } else { names.join(", ") };
+    format!("\nSlower than 1/1.05, {which}: {names}")
+}
+
 pub fn summary(set: Set, all: &[Measured]) -> String {
     let mean = geometric_mean(all.iter().map(Measured::ratio));
     let mut out = format!("{set:?}: geometric mean of {} ratios {mean:.2}x", all.len());
@@ -183,13 +197,12 @@ pub fn summary(set: Set, all: &[Measured]) -> String {
     }
     let taken = all.iter().filter(|measured| measured.above.is_some()).count();
     let _ = write!(out, "\nJoinScan was chosen for {taken} of {}", all.len());
-    // The last are the same plans, or plans that differ in their workers: what differs may be chance.
-    for (which, taken) in [("by JoinScan", true), ("where it stayed out", false)] {
-        let slower = all.iter().filter(|measured| measured.ratio() < SLOWER && measured.above.is_some() == taken);
-        let names: Vec<_> = slower.map(|slow| format!("{} ({:.2}x)", slow.query.name, slow.ratio())).collect();
-        let names = if names.is_empty() { "none".into() } else { names.join(", ") };
-        let _ = write!(out, "\nSlower than 1/1.05, {which}: {names}");
-    }
+    // The last two are the same plans, or plans that differ in their workers: what differs may be chance.
+    let by = |taken: bool| move |measured: &&Measured| measured.above.is_some() == taken;
+    out += &slower("by JoinScan", all.iter().filter(by(true)), Measured::ratio);
+    out += &slower("where it stayed out", all.iter().filter(by(false)), Measured::ratio);
+    let default = "than PostgreSQL's plan with as many workers, by either";
+    out += &slower(default, all.iter(), Measured::against_default);
     for other in all.first().into_iter().flat_map(Measured::others) {
         let behind: Vec<f64> =
             all.iter().map(|measured| measured.behind(&other.engine)).filter(|ratio| ratio.is_finite()).collect();
@@ -347,9 +360,10 @@ pub mod tests {
         let all = [measured([&[4.0], &[9.0], &[9.0], &[4.1]]), measured([&[9.0], &[9.0], &[1.0], &[2.0]])];
         let text = summary(Set::Micro, &all);
         assert!(
-            text.ends_with("by JoinScan: shipping (0.50x)\nSlower than 1/1.05, where it stayed out: none"),
+            text.contains("by JoinScan: shipping (0.50x)\nSlower than 1/1.05, where it stayed out: none\n"),
             "{text}"
         );
+        assert!(text.ends_with("than PostgreSQL's plan with as many workers, by either: shipping (0.50x)"), "{text}");
     }
 
     #[test]

@@ -32,6 +32,7 @@ use crate::exchange::{
 use crate::group_number::GroupNumberExec;
 use crate::host::TypeLayout;
 use crate::key_bound::KeyBoundExec;
+use crate::key_list::with_key_lists;
 use crate::nested_loop::SkipProbeExec;
 use crate::postgres::{
     EvaluationKind, LeafColumn, MatchColumns, MatchKind, PostgresEvalExec, PostgresLeafExec, PostgresMatchExec,
@@ -403,7 +404,7 @@ impl JoinScanCodec {
 
     pub fn decode(&self, bytes: &[u8], context: &TaskContext) -> Result<Arc<dyn ExecutionPlan>> {
         let plan = physical_plan_from_bytes_with_extension_codec(bytes, context, self)?;
-        let plan = with_runtime_filters(plan, context)?;
+        let plan = with_key_lists(with_runtime_filters(plan, context)?)?;
         self.register_streams(&plan)?;
         Ok(plan)
     }
@@ -419,7 +420,10 @@ impl JoinScanCodec {
 /// The plan in which each hash join that can tells the scans of its probe side, on this side of all streams, which keys
 /// it has. Not part of the plan's bytes: the filter is the participant's own. DataFusion finds the columns of a filter by
 /// their names, so these must be unique wherever it may come by.
-fn with_runtime_filters(plan: Arc<dyn ExecutionPlan>, context: &TaskContext) -> Result<Arc<dyn ExecutionPlan>> {
+pub(crate) fn with_runtime_filters(
+    plan: Arc<dyn ExecutionPlan>,
+    context: &TaskContext,
+) -> Result<Arc<dyn ExecutionPlan>> {
     if !has_unique_names(&plan) {
         return Ok(plan);
     }

@@ -51,6 +51,17 @@ impl Relation<'_> {
     }
 }
 
+/// What has become of a lookup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// The part is read whole: there is no index, or it does not pay.
+    None,
+    /// Ask again, with the same keys.
+    More,
+    /// No pages but these are to be read, ascending; they show no other tuples.
+    Done(Vec<u32>),
+}
+
 /// A range of blocks of one part of a scan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claim {
@@ -119,6 +130,9 @@ pub trait Host: std::marker::Send + Sync {
     fn scan_claim(&self, scan: u32) -> Result<Claim>;
     /// Tuple layout of a part that was claimed of.
     fn scan_open(&self, scan: u32, part: u32) -> Result<Relation<'_>>;
+    /// Looks up in an index of a part that was opened, before a page of it is read, the tuples whose attribute `attno` (of
+    /// the part) is one of `keys`: distinct Datums, none of them NULL. One step; there may be many.
+    fn scan_look_up(&self, scan: u32, part: u32, attno: u32, keys: &[u64]) -> Result<Lookup>;
     /// Pins `block` of the last claim and shows its visible tuples to `read`, once. The pages that are pinned stay so
     /// with `keep`; without, their pins are dropped first.
     fn scan_page(&self, scan: u32, block: u32, keep: bool, read: &mut dyn FnMut(Page<'_>) -> Result<()>) -> Result<()>;

@@ -29,6 +29,7 @@ pub mod group_number;
 pub mod host;
 pub mod ingest;
 pub mod key_bound;
+pub mod key_list;
 pub mod memory;
 pub mod metrics;
 pub mod nested_loop;

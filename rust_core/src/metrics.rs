@@ -2,8 +2,9 @@
 
 use crate::checkpoint::CheckpointExec;
 use crate::exchange::{BuildKeysExec, DsmReaderExec};
+use crate::key_list::KeyListExec;
 use crate::nested_loop::SkipProbeExec;
-use crate::scan::{HeapScanExec, VISIBLE_ROWS, WITHOUT_PARTNER};
+use crate::scan::{HeapScanExec, LOOKED_UP, VISIBLE_ROWS, WITHOUT_PARTNER};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec};
 use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
@@ -15,6 +16,8 @@ pub struct OperatorMetrics {
     pub memory: u64,
     /// Rows that runtime filters have dropped, of a scan.
     pub without_partner: u64,
+    /// Pages that an index has found for a runtime filter's keys, of a scan.
+    pub looked_up: u64,
 }
 
 /// Pre-order, as the operators were listed when the plan was made.
@@ -27,10 +30,10 @@ pub fn collect(plan: &dyn ExecutionPlan) -> Vec<OperatorMetrics> {
 /// Returns the time of all operators that are polled with this one.
 fn walk(plan: &dyn ExecutionPlan, out: &mut Vec<OperatorMetrics>) -> u64 {
     let at = out.len();
-    // A scan's conditions are an operator of their own, above it; a checkpoint is none, nor is who notes keys.
+    // A scan's conditions are an operator of their own, above it.
     if let Some(scan) = plan.downcast_ref::<HeapScanExec>() {
         out.extend(scan_and_filter(scan));
-    } else if plan.downcast_ref::<CheckpointExec>().is_none() && plan.downcast_ref::<BuildKeysExec>().is_none() {
+    } else if !is_hidden(plan) {
         out.push(plan.metrics().map(|metrics| summarise(&metrics)).unwrap_or_default());
     }
     let own = out.len();
@@ -54,10 +57,18 @@ fn walk(plan: &dyn ExecutionPlan, out: &mut Vec<OperatorMetrics>) -> u64 {
     if plan.downcast_ref::<DsmReaderExec>().is_some() { total } else { total + inputs.iter().sum::<u64>() }
 }
 
+/// A checkpoint is no operator, nor is who notes keys.
+fn is_hidden(plan: &dyn ExecutionPlan) -> bool {
+    plan.downcast_ref::<CheckpointExec>().is_some()
+        || plan.downcast_ref::<BuildKeysExec>().is_some()
+        || plan.downcast_ref::<KeyListExec>().is_some()
+}
+
 fn scan_and_filter(scan: &HeapScanExec) -> Vec<OperatorMetrics> {
     let metrics = scan.metrics().unwrap_or_default();
     let count = |name| metrics.sum_by_name(name).map_or(0, |rows| rows.as_usize() as u64);
-    let given = OperatorMetrics { without_partner: count(WITHOUT_PARTNER), ..summarise(&metrics) };
+    let given =
+        OperatorMetrics { without_partner: count(WITHOUT_PARTNER), looked_up: count(LOOKED_UP), ..summarise(&metrics) };
     if scan.scan().filters.is_empty() {
         return vec![given];
     }

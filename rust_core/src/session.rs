@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use datafusion::execution::TaskContext;
 
 use crate::error::{Error, Result};
-use crate::host::{Claim, CollationFlags, Host, Page, Receive, Relation, Send, TypeLayout};
+use crate::host::{Claim, CollationFlags, Host, Lookup, Page, Receive, Relation, Send, TypeLayout};
 use crate::postgres::{Answer, Calls, Request};
 
 /// Participants and their parts, the same in every process but for `participant`.
@@ -293,6 +293,10 @@ impl Host for Watched {
 
     fn scan_open(&self, scan: u32, part: u32) -> Result<Relation<'_>> {
         self.watch_waiting(self.host.scan_open(scan, part))
+    }
+
+    fn scan_look_up(&self, scan: u32, part: u32, attno: u32, keys: &[u64]) -> Result<Lookup> {
+        self.watch_waiting(self.host.scan_look_up(scan, part, attno, keys))
     }
 
     fn scan_page(&self, scan: u32, block: u32, keep: bool, read: &mut dyn FnMut(Page<'_>) -> Result<()>) -> Result<()> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use proptest::strategy::Strategy;
 
 use crate::error::{Error, Result};
-use crate::host::{Claim, CollationFlags, Host, Page, Receive, Relation, Send, TypeLayout};
+use crate::host::{Claim, CollationFlags, Host, Lookup, Page, Receive, Relation, Send, TypeLayout};
 
 /// Texts of up to `longest` characters of an alphabet. (proptest's own string strategies need its "std".)
 pub fn text_of(alphabet: &str, longest: usize) -> impl Strategy<Value = String> + Clone {
@@ -104,6 +104,10 @@ impl Host for FakeHost {
     fn scan_open(&self, _scan: u32, _part: u32) -> Result<Relation<'_>> {
         self.check()?;
         Ok(Relation { attributes: &[], attnos: None, name: "t".into(), pins: 1 })
+    }
+
+    fn scan_look_up(&self, _: u32, _: u32, _: u32, _: &[u64]) -> Result<Lookup> {
+        Ok(Lookup::None)
     }
 
     fn scan_page(

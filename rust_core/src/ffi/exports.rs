@@ -612,8 +612,8 @@ pub unsafe extern "C" fn pgjs_session_metrics(
     let collected = guard(|| Ok((metrics::collect(participant.plan().as_ref()), participant.stream_counters())));
     let (operator_metrics, stream_metrics) = collected.unwrap_or_default();
     for (at, metric) in operator_metrics.into_iter().take(noperators as usize).enumerate() {
-        let OperatorMetrics { rows, elapsed_ns, memory, without_partner } = metric;
-        let metric = PgjsMetric { rows, elapsed_ns, memory, without_partner };
+        let OperatorMetrics { rows, elapsed_ns, memory, without_partner, looked_up } = metric;
+        let metric = PgjsMetric { rows, elapsed_ns, memory, without_partner, looked_up };
         // SAFETY: at < noperators.
         unsafe { operators.add(at).write(metric) };
     }

@@ -6,7 +6,7 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 
 use crate::error::{Error, Result};
-use crate::host::{Attribute, Claim, CollationFlags, Host, Page, Receive, Relation, Send as Sent, TypeLayout};
+use crate::host::{Attribute, Claim, CollationFlags, Host, Lookup, Page, Receive, Relation, Send as Sent, TypeLayout};
 
 /// What a callback came to; `PGJS_IO_*` in C.
 pub type PgjsIo = i32;
@@ -25,6 +25,19 @@ pub struct PgjsRelation {
     pub natts: u32,
     pub nattnos: u32,
     pub pins: u32,
+}
+
+/// What has become of a lookup; `PGJS_LOOKUP_*` in C.
+pub type PgjsLookupState = u32;
+pub const PGJS_LOOKUP_NONE: PgjsLookupState = 0;
+pub const PGJS_LOOKUP_MORE: PgjsLookupState = 1;
+pub const PGJS_LOOKUP_DONE: PgjsLookupState = 2;
+
+#[repr(C)]
+pub struct PgjsLookup {
+    pub blocks: *const u32,
+    pub nblocks: u32,
+    pub state: PgjsLookupState,
 }
 
 #[repr(C)]
@@ -50,6 +63,7 @@ pub struct PgjsHost {
     pub interrupt_pending: *const c_int,
     pub scan_claim: unsafe extern "C" fn(*mut c_void, u32, *mut PgjsClaim) -> PgjsIo,
     pub scan_open: unsafe extern "C" fn(*mut c_void, u32, u32, *mut PgjsRelation) -> PgjsIo,
+    pub scan_look_up: unsafe extern "C" fn(*mut c_void, u32, u32, u32, *const u64, u32, *mut PgjsLookup) -> PgjsIo,
     pub scan_page: unsafe extern "C" fn(*mut c_void, u32, u32, bool, *mut PgjsPage) -> PgjsIo,
     pub scan_unpin: unsafe extern "C" fn(*mut c_void, u32) -> PgjsIo,
     pub detoast: unsafe extern "C" fn(*mut c_void, *const u8, *mut *const u8, *mut usize) -> PgjsIo,
@@ -122,6 +136,21 @@ impl Host for HostTable {
                 name: CStr::from_ptr(out.name).to_string_lossy(),
                 pins: out.pins as usize,
             })
+        }
+    }
+
+    fn scan_look_up(&self, scan: u32, part: u32, attno: u32, keys: &[u64]) -> Result<Lookup> {
+        let mut out = PgjsLookup { blocks: std::ptr::null(), nblocks: 0, state: PGJS_LOOKUP_NONE };
+        let count = u32::try_from(keys.len()).map_err(|_| Error::internal("too many keys to look up"))?;
+        // SAFETY: the table's contract; the keys are borrowed for the call, the blocks live as long as the scan.
+        unsafe {
+            done((self.0.scan_look_up)(self.0.ctx, scan, part, attno, keys.as_ptr(), count, &mut out))?;
+            match out.state {
+                PGJS_LOOKUP_NONE => Ok(Lookup::None),
+                PGJS_LOOKUP_MORE => Ok(Lookup::More),
+                PGJS_LOOKUP_DONE => Ok(Lookup::Done(slice(out.blocks, out.nblocks as usize).to_vec())),
+                other => Err(Error::internal(format!("unexpected state {other} of a lookup"))),
+            }
         }
     }
 

@@ -321,6 +321,8 @@ pub struct PgjsMetric {
     pub memory: u64,
     /// Rows that runtime filters have dropped, of a scan.
     pub without_partner: u64,
+    /// Pages that an index has found for a runtime filter's keys, of a scan.
+    pub looked_up: u64,
 }
 
 /// What one participant sent on one stream.

@@ -19,7 +19,7 @@ use prost::Message;
 
 use super::{aggregates, functions};
 use crate::error::{Error, Result};
-use crate::host::{Claim, CollationFlags, Host, Page, Receive, Relation, Send, TypeLayout};
+use crate::host::{Claim, CollationFlags, Host, Lookup, Page, Receive, Relation, Send, TypeLayout};
 
 /// pg_collation's default, which the fake host takes for a linguistic one.
 pub const DEFAULT_COLLATION: u32 = 100;
@@ -68,6 +68,10 @@ impl Host for FakeHost {
     fn scan_open(&self, _: u32, _: u32) -> Result<Relation<'_>> {
         Err(Error::Parked)
     }
+    fn scan_look_up(&self, _: u32, _: u32, _: u32, _: &[u64]) -> Result<Lookup> {
+        Ok(Lookup::None)
+    }
+
     fn scan_page(&self, _: u32, _: u32, _: bool, _: &mut dyn FnMut(Page<'_>) -> Result<()>) -> Result<()> {
         Err(Error::Parked)
     }

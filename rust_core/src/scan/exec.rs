@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Conditions are the tree's own on the table (`rungs.rs`), and what joins above have learnt from their build sides:
-//! DataFusion's dynamic filters, which its rule FilterPushdown brings here.
+//! DataFusion's dynamic filters, which its rule FilterPushdown brings here. Where such a filter has few keys, and a part an
+//! index on their column, the pages with these keys alone are read (`lookup.rs`).
 //!
 //! Parts lay their tuples out each in its own way, and number their attributes so; their batches are alike.
 //!
@@ -42,8 +43,10 @@ use futures::Stream;
 
 use crate::error::{Error, Result, sqlstate};
 use crate::host::{Claim, Host, Page, TypeLayout};
+use crate::key_list::KeyList;
 use crate::scan::columns::arrow_type;
 use crate::scan::decoder::PageDecoder;
+use crate::scan::lookup::KeyLookup;
 use crate::scan::sieve::{ScanFilter, moved};
 use crate::session::SessionContext;
 
@@ -75,9 +78,19 @@ pub struct Scan {
     pub filters: Vec<ScanFilter>,
     /// Over `input`; rows that one of them drops would find no partner.
     pub runtime_filters: Vec<Arc<dyn PhysicalExpr>>,
+    /// What runtime filters are told, as lists.
+    pub keys: Vec<ScanKeys>,
     /// The columns that it gives.
     pub output: Vec<usize>,
     pub schema: SchemaRef,
+}
+
+/// Rows whose column is not among these keys would find no partner.
+#[derive(Clone, Debug)]
+pub struct ScanKeys {
+    /// Of [`Scan::columns`].
+    pub column: usize,
+    pub list: Arc<KeyList>,
 }
 
 impl Scan {
@@ -96,7 +109,7 @@ impl Scan {
             .collect::<Result<Vec<_>>>()?;
         let input = Arc::new(Schema::new(fields));
         let schema = Arc::new(input.project(&output)?);
-        Ok(Self { columns, input, filters, runtime_filters: vec![], output, schema })
+        Ok(Self { columns, input, filters, runtime_filters: vec![], keys: vec![], output, schema })
     }
 }
 
@@ -136,6 +149,12 @@ impl HeapScanExec {
 
     pub fn scan(&self) -> &Scan {
         &self.scan
+    }
+
+    /// The same, which may look keys up in an index.
+    pub fn with_keys(mut self, keys: Vec<ScanKeys>) -> Self {
+        self.scan.keys = keys;
+        self
     }
 
     /// A filter on the rows that it gives, as one on its columns; `None` where it must not be evaluated here.
@@ -236,6 +255,7 @@ impl ExecutionPlan for HeapScanExec {
             claim: Claim { part: 0, blocks: 0..0 },
             visible: MetricBuilder::new(&self.metrics).counter(VISIBLE_ROWS, partition),
             without_partner: MetricBuilder::new(&self.metrics).counter(WITHOUT_PARTNER, partition),
+            looked_up: MetricBuilder::new(&self.metrics).counter(LOOKED_UP, partition),
             metrics: BaselineMetrics::new(&self.metrics, partition),
         };
         Ok(Box::pin(cooperative(stream)))
@@ -252,6 +272,9 @@ pub(crate) const VISIBLE_ROWS: &str = "visible_rows";
 /// The metric that counts the rows that runtime filters have dropped.
 pub(crate) const WITHOUT_PARTNER: &str = "rows_without_partner";
 
+/// The metric that counts the pages that an index has found.
+pub(crate) const LOOKED_UP: &str = "pages_looked_up";
+
 struct HeapScanStream {
     session: Arc<SessionContext>,
     number: u32,
@@ -264,15 +287,20 @@ struct HeapScanStream {
     claim: Claim,
     visible: Count,
     without_partner: Count,
+    looked_up: Count,
     metrics: BaselineMetrics,
 }
 
 enum State {
     /// Not polled yet: nothing has been claimed.
     Unopened,
+    /// A part was opened; which of its pages are wanted is being looked up.
+    LookingUp { part: u32, decoder: Box<PageDecoder>, lookup: KeyLookup },
     Reading {
         part: u32,
         decoder: Box<PageDecoder>,
+        /// Of these blocks alone, ascending.
+        wanted: Option<Vec<u32>>,
     },
     /// Nothing is left to be claimed; what has been read may be.
     Ending(Box<PageDecoder>),
@@ -303,6 +331,12 @@ impl HeapScanStream {
                         return Poll::Ready(decoder.finish().map(Some));
                     }
                 }
+                State::LookingUp { part, lookup, .. } => {
+                    if let Some(wanted) = lookup.step(host, self.number, *part)? {
+                        self.state = std::mem::replace(&mut self.state, State::Done).reading(wanted);
+                    }
+                    continue;
+                }
                 State::Reading { .. } | State::Unopened => {}
             }
             if range_ends {
@@ -317,8 +351,17 @@ impl HeapScanStream {
                 }
             }
             match &mut self.state {
-                State::Reading { part, decoder } if *part == self.claim.part => {
-                    let block = self.claim.blocks.start;
+                State::Reading { part, decoder, wanted } if *part == self.claim.part => {
+                    let blocks = &mut self.claim.blocks;
+                    if let Some(wanted) = wanted {
+                        let next = wanted.partition_point(|&block| block < blocks.start);
+                        blocks.start = wanted.get(next).map_or(blocks.end, |&block| block.min(blocks.end));
+                        if blocks.start >= blocks.end {
+                            continue;
+                        }
+                        self.looked_up.add(1);
+                    }
+                    let block = blocks.start;
                     let (keep, visible) = (decoder.needs_pages(), &self.visible);
                     let read = &mut |page: Page<'_>| {
                         visible.add(page.offsets.len());
@@ -349,10 +392,21 @@ impl HeapScanStream {
                 Ok(ScanColumn { attno, ..column.clone() })
             })
             .collect::<Result<Vec<_>>>()?;
-        let decoder = PageDecoder::new(host, &relation, &columns, &self.scan, self.batch_size)?;
-        self.state = State::Reading { part, decoder: Box::new(decoder) };
+        let decoder = Box::new(PageDecoder::new(host, &relation, &columns, &self.scan, self.batch_size)?);
+        let lookup = KeyLookup::new(&self.scan, &columns)?;
+        self.state = State::LookingUp { part, decoder, lookup };
         self.table = relation.name.into_owned();
         Ok(())
+    }
+}
+
+impl State {
+    /// What comes after a lookup.
+    fn reading(self, wanted: Option<Vec<u32>>) -> Self {
+        match self {
+            Self::LookingUp { part, decoder, .. } => Self::Reading { part, decoder, wanted },
+            other => other,
+        }
     }
 }
 

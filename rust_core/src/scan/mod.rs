@@ -15,6 +15,7 @@ mod chunk;
 mod columns;
 mod decoder;
 mod exec;
+mod lookup;
 pub mod numeric;
 mod prefetch;
 mod sieve;
@@ -30,7 +31,7 @@ pub(crate) mod varlena;
 
 pub use columns::arrow_type;
 pub(crate) use columns::varying_array;
-pub use exec::{HeapScanExec, Scan, ScanColumn};
-pub(crate) use exec::{VISIBLE_ROWS, WITHOUT_PARTNER};
+pub use exec::{HeapScanExec, Scan, ScanColumn, ScanKeys};
+pub(crate) use exec::{LOOKED_UP, VISIBLE_ROWS, WITHOUT_PARTNER};
 pub use sieve::ScanFilter;
 pub(crate) use varlena::{LONG_HEADER, MAX_SIZE as MAX_VARLENA_SIZE, long_header};

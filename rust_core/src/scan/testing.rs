@@ -1,6 +1,6 @@
 //! For tests: heap pages made as PostgreSQL makes them, and a host that serves them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,9 @@ use datafusion::prelude::SessionConfig;
 use pgrx_pg_sys::BuiltinOid;
 
 use crate::error::{Error, Result};
-use crate::host::{Attribute, Claim, CollationFlags, Host, PAGE_SIZE, Page, Receive, Relation, Send, TypeLayout};
+use crate::host::{
+    Attribute, Claim, CollationFlags, Host, Lookup, PAGE_SIZE, Page, Receive, Relation, Send, TypeLayout,
+};
 use crate::scan::numeric;
 use crate::scan::varlena::long_header;
 use crate::session::{SessionContext, Topology};
@@ -246,6 +248,11 @@ pub struct FakeHost {
     /// The part that comes after this one.
     pub next: Option<Box<FakeHost>>,
     pub claimed: AtomicU32,
+    /// By attribute number: the blocks that have a key.
+    pub indexes: HashMap<u32, HashMap<u64, Vec<u32>>>,
+    /// More blocks than this do not pay.
+    pub most_found: Option<usize>,
+    pub steps: AtomicU32,
 }
 
 impl FakeHost {
@@ -302,6 +309,22 @@ impl Host for FakeHost {
         let host = self.part(part);
         let name = if part == 0 { "t".into() } else { format!("t{part}").into() };
         Ok(Relation { attributes: &host.attributes, attnos: host.attnos.as_deref(), name, pins: self.pins })
+    }
+
+    /// One step for each key.
+    fn scan_look_up(&self, _: u32, part: u32, attno: u32, keys: &[u64]) -> Result<Lookup> {
+        self.called();
+        let host = self.part(part);
+        let Some(index) = host.indexes.get(&attno) else { return Ok(Lookup::None) };
+        let found = |key: &u64| index.get(key).cloned().unwrap_or_default();
+        let blocks: BTreeSet<u32> = keys.iter().flat_map(found).collect();
+        if host.most_found.is_some_and(|most| blocks.len() > most) {
+            return Ok(Lookup::None);
+        }
+        match host.steps.fetch_add(1, Ordering::Relaxed) < keys.len() as u32 {
+            true => Ok(Lookup::More),
+            false => Ok(Lookup::Done(blocks.into_iter().collect())),
+        }
     }
 
     fn scan_page(&self, _: u32, block: u32, keep: bool, read: &mut dyn FnMut(Page<'_>) -> Result<()>) -> Result<()> {

@@ -187,6 +187,9 @@ impl crate::host::Host for Latin {
     fn scan_open(&self, _: u32, _: u32) -> crate::error::Result<crate::host::Relation<'_>> {
         Err(Error::Parked)
     }
+    fn scan_look_up(&self, _: u32, _: u32, _: u32, _: &[u64]) -> crate::error::Result<crate::host::Lookup> {
+        Err(Error::Parked)
+    }
     fn scan_page(
         &self,
         scan: u32,
