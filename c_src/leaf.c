@@ -321,13 +321,17 @@ make_scan(PlannerInfo *root, RelOptInfo *rel, List *parts)
 	return scan;
 }
 
-/* Do indexes of many parts, or few of them at run time, beat reading them all? */
+/* A leaf's rows come one by one and are the leader's alone: what PostgreSQL must be better by. Factor. */
+#define PGJS_CLEARLY_CHEAPER	2.0
+
+/* Do indexes, of the table or of its parts, beat reading all by far? Or few parts at run time, reading them all? */
 static bool
 is_dear(const PgjsTree *scan, const RelOptInfo *rel)
 {
 	PgjsCost	cost = pgjs_cost_tree(scan, scan->workers);
+	double		factor = scan->parts == NIL ? PGJS_CLEARLY_CHEAPER : 1.0;
 
-	return cost.startup + cost.run > rel->cheapest_total_path->total_cost;
+	return cost.startup + cost.run > factor * rel->cheapest_total_path->total_cost;
 }
 
 /* PostgreSQL's cheapest plan of the relation, run in the leader. */
@@ -371,7 +375,7 @@ pgjs_leaf(PlannerInfo *root, RelOptInfo *rel)
 
 		/* One tree serves both where it can: what participants share is in the costs of the trees above. */
 		info->serial = scan ? make_scan(root, rel, parts) : make_leaf(rel);
-		if (parts != NIL && scan && is_dear(info->serial, rel))
+		if (scan && is_dear(info->serial, rel))
 		{
 			info->serial = make_leaf(rel);
 			scan = false;

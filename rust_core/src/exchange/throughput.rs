@@ -20,7 +20,9 @@ use super::partition::Partitioner;
 
 const RING: usize = 256 << 10;
 const ROWS: i64 = 8192;
-const BATCHES: usize = 100;
+/// Few: rows that are sent have just been made, and lie in the core's cache.
+const BATCHES: usize = 2;
+const TIMES: usize = 50;
 const CONSUMERS: usize = 3;
 const ROUNDS: usize = 9;
 
@@ -77,7 +79,7 @@ fn shuffle(batches: &[RecordBatch], ring: &mut Ring) -> Vec<usize> {
     let mut encoder = BatchEncoder::default();
     let mut lengths = Vec::new();
     let mut rows = 0;
-    for batch in batches {
+    for batch in batches.iter().cycle().take(BATCHES * TIMES) {
         let schema = batch.schema();
         for part in partitioner.partition(batch).unwrap() {
             let frame = encoder.encode(0, batch, Some(part)).unwrap();
@@ -87,7 +89,7 @@ fn shuffle(batches: &[RecordBatch], ring: &mut Ring) -> Vec<usize> {
             lengths.push(frame.len());
         }
     }
-    assert_eq!(rows as i64, ROWS * batches.len() as i64);
+    assert_eq!(rows as i64, ROWS * (BATCHES * TIMES) as i64);
     lengths
 }
 
