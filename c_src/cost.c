@@ -389,18 +389,18 @@ pgjs_cost_tree(const PgjsTree *tree, int workers)
 }
 
 void
-pgjs_cost_path(Path *path, const PgjsTree *tree, int workers)
+pgjs_cost_path(const PgjsTree *tree, int workers, Cardinality rows, Cost *path_startup, Cost *path_total)
 {
 	PgjsCost	cost = pgjs_cost_tree(tree, workers);
 	Cost		startup = PGJS_START + cost.startup;
-	Cost		run = cost.run + path->rows * PGJS_EMIT_ROW * cpu_tuple_cost;
+	Cost		run = cost.run + rows * PGJS_EMIT_ROW * cpu_tuple_cost;
 
 	if (workers > 0)
 		startup += parallel_setup_cost;
 	if (workers > 0 && !pgjs_is_in_leader(tree))
-		run += pgjs_cost_exchange(path->rows, tree->width);
-	path->startup_cost = startup + run * Min(PGJS_BATCH_ROWS / Max(path->rows, 1.0), 1.0);
-	path->total_cost = startup + run;
+		run += pgjs_cost_exchange(rows, tree->width);
+	*path_startup = startup + run * Min(PGJS_BATCH_ROWS / Max(rows, 1.0), 1.0);
+	*path_total = startup + run;
 }
 
 double

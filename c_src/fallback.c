@@ -211,15 +211,18 @@ pgjs_note_fallback(PlannerInfo *root, RelOptInfo *rel, PgjsRelInfo *info, const 
 
 	if (tree == NULL)
 		return false;
+	/* The cheapest is the first, as add_path has them. */
 	foreach(lc, rel->pathlist)
 	{
 		Path	   *path = lfirst(lc);
 
-		if (path->param_info != NULL || pgjs_is_joinscan(path) || !pathkeys_contained_in(pathkeys, path->pathkeys) ||
-			(info->fallback != NULL && path->total_cost >= info->fallback->total_cost))
-			continue;
-		if (cheapest == NULL || path->total_cost < cheapest->total_cost)
+		if (info->fallback != NULL && path->total_cost >= info->fallback->total_cost)
+			break;
+		if (path->param_info == NULL && !pgjs_is_joinscan(path) && pathkeys_contained_in(pathkeys, path->pathkeys))
+		{
 			cheapest = path;
+			break;
+		}
 	}
 	if (cheapest == NULL)
 		return false;
@@ -341,18 +344,37 @@ can_repeat(PlannerInfo *root, const RelOptInfo *rel)
 	}
 }
 
+Relids
+pgjs_unrepeatable(PlannerInfo *root)
+{
+	Relids		relids = NULL;
+
+	for (int i = 1; i < root->simple_rel_array_size; i++)
+	{
+		const RelOptInfo *rel = root->simple_rel_array[i];
+
+		if (rel != NULL && rel->reloptkind == RELOPT_BASEREL && !can_repeat(root, rel))
+			relids = bms_add_member(relids, i);
+	}
+	return relids;
+}
+
 const char *
 pgjs_fallback_refusal(PlannerInfo *root, const RelOptInfo *scanned, const PgjsTree *tree)
 {
 	bool		subplans = false;
-	int			relid = -1;
 
 	for (const PgjsTree *node = tree; node != NULL; node = node->probe)
 	{
 		List	   *asked = node->kind == PGJS_TREE_FILTER ? node->conditions : node->deferred;
 
 		if (asked == NIL)
+		{
+			/* A join has those of its inputs. */
+			if (node->kind == PGJS_TREE_JOIN)
+				break;
 			continue;
+		}
 		/* Both plans would evaluate them. */
 		if (contain_volatile_functions((Node *) asked))
 			return "functions are volatile";
@@ -363,11 +385,8 @@ pgjs_fallback_refusal(PlannerInfo *root, const RelOptInfo *scanned, const PgjsTr
 	}
 	if ((subplans || pgjs_leaf_relids(tree) != NIL) && pgjs_level_is_volatile(root))
 		return "functions are volatile";
-	while ((relid = bms_next_member(scanned->relids, relid)) >= 0)
-	{
-		if (!can_repeat(root, find_base_rel(root, relid)))
-			return "the plan of a subquery cannot be run twice";
-	}
+	if (bms_overlap(scanned->relids, pgjs_level_unrepeatable(root)))
+		return "the plan of a subquery cannot be run twice";
 	return NULL;
 }
 

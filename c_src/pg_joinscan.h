@@ -452,6 +452,7 @@ typedef struct PgjsTree
 	uint32		cut_keys;		/* SORT: as PgjsTreeNode's */
 	List	   *filters;		/* bare clauses on its rows, in order of evaluation */
 	List	   *results;		/* PlaceHolderVars that are computed of its rows, also for keys above */
+	int			nleaves;		/* JOIN: LEAFs below */
 	List	   *deferred;		/* bare clauses for PostgreSQL to evaluate above the whole plan; its inputs' included */
 	double		kept;			/* share of rows that the deferred clauses are expected to keep */
 	double		asked;			/* rows that they are evaluated on, as PostgreSQL's own joins reckon it */
@@ -478,8 +479,10 @@ typedef struct PgjsWindow
 typedef struct PgjsRelInfo
 {
 	uint32		magic;			/* PGJS_RELINFO_MAGIC: fdw_private is not ours alone to use */
-	bool		offered;		/* a path was given to add_path */
-	Cost		offered_total;	/* its cost */
+	const char *refusal;		/* of a join: why no pair can make a tree, or NULL */
+	bool		offered;		/* a path was given to add_path, or would have been in vain */
+	bool		raised;			/* to what a join below others must cost: its trees cost less */
+	Cost		offered_total;	/* what it cost then */
 	const void *outer;			/* of a join: the pair asked about last, for comparison alone */
 	const void *inner;
 	PgjsTree   *serial;			/* the cheapest tree for the leader alone, or NULL */
@@ -511,6 +514,8 @@ extern void pgjs_planner_init(void);
 extern const char *pgjs_level_refusal(PlannerInfo *root);
 /* Are there volatile functions anywhere in this query level, or in subplans? */
 extern bool pgjs_level_is_volatile(PlannerInfo *root);
+/* The tables of this level of which PostgreSQL's plan cannot stand in a plan twice. */
+extern Relids pgjs_level_unrepeatable(PlannerInfo *root);
 /* Is the statement a cursor's that PostgreSQL's Sort on top of this level would let go backward? */
 extern bool pgjs_wants_sort(const PlannerInfo *root);
 /* Can no plan of this level cost as much as joinscan.min_cost? */
@@ -664,6 +669,8 @@ extern void pgjs_note_sorted_fallback(PlannerInfo *root, RelOptInfo *input, cons
 									  PgjsRelInfo *info);
 /* Why PostgreSQL's plan of these tables cannot give the rows of `tree` after that was begun, or NULL. */
 extern const char *pgjs_fallback_refusal(PlannerInfo *root, const RelOptInfo *scanned, const PgjsTree *tree);
+/* The base relations of `root` whose plan cannot stand in a plan twice. In the current context. */
+extern Relids pgjs_unrepeatable(PlannerInfo *root);
 /* When all paths are made: no JoinScans below the fallbacks of those in `path`. */
 extern void pgjs_settle_fallbacks(PlannerInfo *root, Path *path);
 /* Makes `fallback` that of `path`, in place of another one. */
@@ -689,6 +696,8 @@ extern Plan *pgjs_plan_path(PlannerInfo *root, RelOptInfo *rel, CustomPath *best
 extern List *pgjs_plan_columns(const PgjsTree *tree, List *exprs);
 /* The leaves' plans of a JoinScan: without the fallback. */
 extern List *pgjs_leaf_plans(const CustomScan *cscan);
+/* How many leaves a tree has. */
+extern int pgjs_count_leaves(const PgjsTree *tree);
 /* The relids of the leaves of a tree that PostgreSQL runs, in the order of their numbers. */
 extern List *pgjs_leaf_relids(const PgjsTree *tree);
 /*
@@ -737,8 +746,8 @@ extern Cost pgjs_cost_clause(Cost per_tuple, PgjsRung rung);
 extern PgjsCost pgjs_cost_tree(const PgjsTree *tree, int workers);
 /* The root join alone, from its children's costs. */
 extern PgjsCost pgjs_cost_join(const PgjsTree *join, PgjsCost build, PgjsCost probe, int workers);
-/* With start, gather and emit. */
-extern void pgjs_cost_path(Path *path, const PgjsTree *tree, int workers);
+/* A path of `rows` rows: with start, gather and emit. */
+extern void pgjs_cost_path(const PgjsTree *tree, int workers, Cardinality rows, Cost *path_startup, Cost *path_total);
 /* Passing `rows` rows of `width` bytes through queues, in one process. */
 extern Cost pgjs_cost_exchange(double rows, int width);
 /* Are the tree's rows in the leader, whoever else there is? */

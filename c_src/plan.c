@@ -38,6 +38,14 @@ typedef struct Flatten
 	List	   *at_hand;		/* what the AGGREGATE below computes, and the WINDOWs on it */
 } Flatten;
 
+int
+pgjs_count_leaves(const PgjsTree *tree)
+{
+	while (tree->kind != PGJS_TREE_JOIN && tree->probe != NULL)
+		tree = tree->probe;
+	return tree->kind == PGJS_TREE_LEAF ? 1 : tree->nleaves;
+}
+
 /* The relids of leaves, children first, as flatten() numbers them. */
 static List *
 collect_leaves(const PgjsTree *tree, List *relids)
@@ -45,6 +53,9 @@ collect_leaves(const PgjsTree *tree, List *relids)
 	check_stack_depth();
 	if (tree->kind == PGJS_TREE_LEAF)
 		return lappend_int(relids, tree->relid);
+	/* A path that is thought of asks, so a walk down to the tables is spared where it finds none. */
+	if (tree->kind == PGJS_TREE_JOIN && tree->nleaves == 0)
+		return relids;
 	if (tree->build != NULL)
 		relids = collect_leaves(tree->build, relids);
 	return tree->probe == NULL ? relids : collect_leaves(tree->probe, relids);

@@ -108,6 +108,7 @@ typedef struct Level
 	const char *reason;
 	bool		small;
 	int			is_volatile;	/* -1: not looked at */
+	Relids		unrepeatable;	/* tables of which a plan must not have PostgreSQL's plan twice */
 } Level;
 
 static Level *
@@ -130,6 +131,7 @@ find_level(PlannerInfo *root)
 	level->reason = find_level_refusal(root);
 	level->small = is_small(root);
 	level->is_volatile = -1;
+	level->unrepeatable = pgjs_unrepeatable(root);
 	planning->levels = lappend(planning->levels, level);
 	MemoryContextSwitchTo(old);
 	return level;
@@ -139,6 +141,12 @@ const char *
 pgjs_level_refusal(PlannerInfo *root)
 {
 	return find_level(root)->reason;
+}
+
+Relids
+pgjs_level_unrepeatable(PlannerInfo *root)
+{
+	return find_level(root)->unrepeatable;
 }
 
 bool
@@ -182,15 +190,6 @@ pgjs_level_is_small(PlannerInfo *root)
 	return find_level(root)->small;
 }
 
-/* Why the rows of `joinrel` cannot be those of a JoinScan, or NULL. */
-static const char *
-rel_refusal(const RelOptInfo *joinrel)
-{
-	if (!bms_is_empty(joinrel->lateral_relids))
-		return "LATERAL references are not supported";
-	return NULL;
-}
-
 /* ---- paths ---- */
 
 bool
@@ -208,6 +207,7 @@ pgjs_is_joinscan(const Path *path)
 	return IsA(path, CustomPath) && ((const CustomPath *) path)->methods == &pgjs_path_methods;
 }
 
+/* add_path keeps paths in the order of their total costs: the first is the cheapest. */
 Cost
 pgjs_postgres_total(const RelOptInfo *joinrel)
 {
@@ -218,25 +218,71 @@ pgjs_postgres_total(const RelOptInfo *joinrel)
 	{
 		Path	   *path = lfirst(lc);
 
-		if (!pgjs_is_joinscan(path) && path->param_info == NULL)
-			total = Min(total, path->total_cost);
+		if (path->param_info == NULL && !pgjs_is_joinscan(path))
+		{
+			total = path->total_cost;
+			break;
+		}
 	}
 	/* Gather comes after the hook. */
-	foreach(lc, joinrel->partial_pathlist)
+	if (joinrel->partial_pathlist != NIL)
 	{
-		Path	   *path = lfirst(lc);
+		Path	   *path = linitial(joinrel->partial_pathlist);
 
 		total = Min(total, path->total_cost + parallel_setup_cost + parallel_tuple_cost * joinrel->rows);
 	}
 	return total;
 }
 
+/* A path that is not yet made: most that are thought of are not worth it. */
+typedef struct Offer
+{
+	PgjsTree   *tree;			/* NULL: none */
+	int			workers;
+	Cardinality rows;
+	Cost		startup;
+	Cost		total;
+} Offer;
+
+static Offer
+make_offer(PlannerInfo *root, PgjsTree *tree, int workers)
+{
+	Offer		offer = {tree, workers, clamp_row_est(tree->rows * tree->kept)};
+
+	pgjs_cost_path(tree, workers, offer.rows, &offer.startup, &offer.total);
+	if (tree->deferred != NIL)
+	{
+		QualCost	deferred;
+
+		cost_qual_eval(&deferred, tree->deferred, root);
+		offer.startup += deferred.startup;
+		offer.total += deferred.startup + deferred.per_tuple * tree->asked;
+	}
+	return offer;
+}
+
+/* The cheaper of the two trees. */
+static Offer
+cheapest_offer(PlannerInfo *root, const PgjsRelInfo *info)
+{
+	Offer		serial = {NULL};
+	Offer		parallel = {NULL};
+
+	if (info->serial != NULL)
+		serial = make_offer(root, info->serial, 0);
+	/* A tree with exchanges whose tables are worth no worker is there for the joins above. */
+	if (info->parallel != NULL && info->parallel->workers > 0)
+		parallel = make_offer(root, info->parallel, info->parallel->workers);
+	if (serial.tree == NULL || parallel.tree == NULL)
+		return serial.tree != NULL ? serial : parallel;
+	return parallel.total < serial.total ? parallel : serial;
+}
+
 static PgjsPath *
-make_path(PlannerInfo *root, RelOptInfo *scanned, PathTarget *target, PgjsTree *tree, int workers, Path *fallback)
+make_path(PlannerInfo *root, RelOptInfo *scanned, PathTarget *target, const Offer *offer, Path *fallback)
 {
 	PgjsPath   *path = (PgjsPath *) newNode(sizeof(PgjsPath), T_CustomPath);
 	Path	   *base = &path->cpath.path;
-	QualCost	deferred;
 	ListCell   *lc;
 
 	base->pathtype = T_CustomScan;
@@ -247,26 +293,32 @@ make_path(PlannerInfo *root, RelOptInfo *scanned, PathTarget *target, PgjsTree *
 	base->parallel_aware = false;
 	base->parallel_safe = false;
 	base->parallel_workers = 0;
-	base->rows = clamp_row_est(tree->rows * tree->kept);
+	base->rows = offer->rows;
+	base->startup_cost = offer->startup;
+	base->total_cost = offer->total;
 	base->pathkeys = NIL;
 	/* No custom_restrictinfo (17 and later): it is for pseudoconstant conditions, and a tree has none. */
 	path->cpath.flags = CUSTOMPATH_SUPPORT_PROJECTION;
 	path->cpath.methods = &pgjs_path_methods;
-	path->tree = tree;
+	path->tree = offer->tree;
 	path->target = target;
-	path->workers = workers;
+	path->workers = offer->workers;
 	/* Base relations keep their cheapest paths while the search goes on. */
-	foreach(lc, pgjs_leaf_relids(tree))
+	foreach(lc, pgjs_leaf_relids(offer->tree))
 		path->cpath.custom_paths = lappend(path->cpath.custom_paths,
 										   find_base_rel(root, lfirst_int(lc))->cheapest_total_path);
-	path->no_fallback = pgjs_fallback_refusal(root, scanned, tree);
+	path->no_fallback = pgjs_fallback_refusal(root, scanned, offer->tree);
 	if (path->no_fallback == NULL && fallback != NULL)
 		pgjs_set_fallback(path, fallback);
-	pgjs_cost_path(base, tree, workers);
-	cost_qual_eval(&deferred, tree->deferred, root);
-	base->startup_cost += deferred.startup;
-	base->total_cost += deferred.startup + deferred.per_tuple * tree->asked;
 	return path;
+}
+
+PgjsPath *
+pgjs_cheapest_path(PlannerInfo *root, RelOptInfo *scanned, PathTarget *target, const PgjsRelInfo *info)
+{
+	Offer		offer = cheapest_offer(root, info);
+
+	return offer.tree == NULL ? NULL : make_path(root, scanned, target, &offer, info->fallback);
 }
 
 /* Does PostgreSQL's join above want what the tree cannot give? The trees above may do without. */
@@ -278,42 +330,24 @@ wants_hidden(PlannerInfo *root, RelOptInfo *joinrel)
 	return hidden != NULL && bms_overlap(pull_varnos(root, (Node *) joinrel->reltarget->exprs), hidden);
 }
 
-PgjsPath *
-pgjs_cheapest_path(PlannerInfo *root, RelOptInfo *scanned, PathTarget *target, const PgjsRelInfo *info)
-{
-	PgjsPath   *serial = NULL;
-	PgjsPath   *parallel = NULL;
-
-	if (info->serial != NULL)
-		serial = make_path(root, scanned, target, info->serial, 0, info->fallback);
-	/* A tree with exchanges whose tables are worth no worker is there for the joins above. */
-	if (info->parallel != NULL && info->parallel->workers > 0)
-		parallel = make_path(root, scanned, target, info->parallel, info->parallel->workers, info->fallback);
-	if (serial == NULL || parallel == NULL)
-		return serial != NULL ? serial : parallel;
-	return parallel->cpath.path.total_cost < serial->cpath.path.total_cost ? parallel : serial;
-}
-
-/* The path of a join, if it has one. */
-static PgjsPath *
-join_path(PlannerInfo *root, RelOptInfo *joinrel, PgjsRelInfo *info)
+/* Has the join a tree whose rows PostgreSQL can use as they are? */
+static bool
+has_path(PlannerInfo *root, RelOptInfo *joinrel, PgjsRelInfo *info)
 {
 	if (info->serial == NULL && info->parallel == NULL)
-		return NULL;
+		return false;
 	if (wants_hidden(root, joinrel))
 	{
 		pgjs_decline(info, "%s", PGJS_HIDDEN_REASON);
-		return NULL;
+		return false;
 	}
-	return pgjs_cheapest_path(root, joinrel, joinrel->reltarget, info);
+	return true;
 }
 
 /* Nothing but JoinScan. Later pairs may have added PostgreSQL's paths again. */
 void
 pgjs_force_path(RelOptInfo *rel, PgjsRelInfo *info, PgjsPath *path)
 {
-	if (path == NULL)
-		return;
 	path->cpath.path.startup_cost = 0.0;
 	path->cpath.path.total_cost = PGJS_FORCED_ROW * cpu_operator_cost * (1.0 + path->cpath.path.rows);
 	rel->pathlist = list_make1(path);
@@ -336,25 +370,39 @@ partial_floor(const PlannerInfo *root, const RelOptInfo *joinrel)
 	return ((Path *) linitial(joinrel->partial_pathlist))->total_cost;
 }
 
-/* Offers the relation's tree, again when a partial path has lowered the floor since. */
+/* Offers the relation's tree, if it is a better one, and again when the floor that it was raised to has sunk. */
 static void
 offer_path(PlannerInfo *root, RelOptInfo *joinrel, PgjsRelInfo *info, bool better)
 {
-	PgjsPath   *path;
-	Path	   *base;
+	Cost		floor = partial_floor(root, joinrel);
+	Offer		offer;
 
 	if (info->postgres_total < pgjs_min_cost)
 		return;
-	if (!better && (!info->offered || partial_floor(root, joinrel) >= info->offered_total))
+	if (!better && (!info->raised || floor >= info->offered_total))
 		return;
-	path = join_path(root, joinrel, info);
-	if (path == NULL)
+	if (!has_path(root, joinrel, info))
 		return;
-	base = &path->cpath.path;
-	base->total_cost = Max(base->total_cost, partial_floor(root, joinrel));
-	info->offered_total = base->total_cost;
+	offer = cheapest_offer(root, info);
+	if (offer.tree == NULL)
+		return;
 	info->offered = true;
-	add_path(joinrel, base);
+	info->raised = offer.total < floor;
+	offer.total = info->offered_total = Max(offer.total, floor);
+	if (add_path_precheck(joinrel, offer.startup, offer.total, NIL, NULL))
+		add_path(joinrel, (Path *) make_path(root, joinrel, joinrel->reltarget, &offer, info->fallback));
+}
+
+/* Nothing but JoinScan, if it can be. */
+static void
+force_join(PlannerInfo *root, RelOptInfo *joinrel, PgjsRelInfo *info)
+{
+	PgjsPath   *path = NULL;
+
+	if (has_path(root, joinrel, info))
+		path = pgjs_cheapest_path(root, joinrel, joinrel->reltarget, info);
+	if (path != NULL)
+		pgjs_force_path(joinrel, info, path);
 }
 
 /* A later pair has made PostgreSQL's path cheaper: the JoinScans that are offered get that one. */
@@ -384,6 +432,19 @@ most_tables(void)
 	return limit <= 0 ? 32 : (int) Min(limit / PGJS_STACK_PER_TABLE, 1000);
 }
 
+/* Why the rows of `joinrel` cannot be those of a JoinScan, whatever the pair, or NULL. */
+static const char *
+join_refusal(PlannerInfo *root, const RelOptInfo *joinrel)
+{
+	const char *reason = pgjs_level_refusal(root);
+
+	if (reason == NULL && !bms_is_empty(joinrel->lateral_relids))
+		reason = "LATERAL references are not supported";
+	if (reason == NULL && bms_num_members(joinrel->relids) > most_tables())
+		reason = "so many tables need a larger stack (ulimit -s)";
+	return reason;
+}
+
 /* The inner side of a semi-join with unique rows: what is left of it is an inner join. */
 static bool
 join_unique(const PgjsPair *pair, PgjsRelInfo *info, PgjsRelInfo *outer, PgjsRelInfo *inner)
@@ -410,15 +471,11 @@ consider_pair(const PgjsPair *pair, PgjsRelInfo *info)
 	RelOptInfo *innerrel = pair->innerrel;
 	PgjsRelInfo *outer;
 	PgjsRelInfo *inner;
-	const char *reason = pgjs_level_refusal(root);
+	const char *reason = info->refusal;
 
-	if (reason == NULL)
-		reason = rel_refusal(pair->joinrel);
 	/* There PostgreSQL raises 0A000: no condition is one to merge or hash by. */
 	if (reason == NULL && pair->jointype == JOIN_FULL && pair->joinrel->pathlist == NIL)
 		reason = "PostgreSQL itself cannot do this FULL JOIN";
-	if (reason == NULL && bms_num_members(pair->joinrel->relids) > most_tables())
-		reason = "so many tables need a larger stack (ulimit -s)";
 	if (reason != NULL)
 	{
 		pgjs_decline(info, "%s", reason);
@@ -482,14 +539,17 @@ join_hook(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptIn
 	/* The joins of partitions with partitions have no trees; the partitioned tables have the reason. */
 	if (!pgjs_enabled || joinrel->reloptkind != RELOPT_JOINREL)
 		return;
-	/* Nothing will be offered: spare the search, unless somebody asks why. */
-	if (pgjs_level_is_small(root) && !pgjs_wants_reasons())
-		return;
 	info = pgjs_relinfo(root, joinrel);
 	if (info == NULL)
+	{
+		/* Nothing will be offered: spare the search, unless somebody asks why. */
+		if (pgjs_level_is_small(root) && !pgjs_wants_reasons())
+			return;
 		info = pgjs_relinfo_make(root, joinrel);
-	if (info == NULL)
-		return;
+		if (info == NULL)
+			return;
+		info->refusal = join_refusal(root, joinrel);
+	}
 
 	info->postgres_total = Min(info->postgres_total, pgjs_postgres_total(joinrel));
 	old = MemoryContextSwitchTo(GetMemoryChunkContext(joinrel));
@@ -498,7 +558,7 @@ join_hook(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptIn
 	if (pgjs_note_fallback(root, joinrel, info, joinrel->reltarget, NIL))
 		renew_fallbacks(joinrel, info);
 	if (pgjs_min_cost == 0.0)
-		pgjs_force_path(joinrel, info, join_path(root, joinrel, info));
+		force_join(root, joinrel, info);
 	else
 		offer_path(root, joinrel, info, better);
 	MemoryContextSwitchTo(old);

@@ -365,6 +365,7 @@ cheapest_join(const PgjsPair *pair, const JoinClauses *clauses, PgjsTree *outer,
 	tree.asked = tree.rows;
 	tree.width = pair->joinrel->reltarget->width;
 	tree.workers = Max(outer->workers, inner->workers);
+	tree.nleaves = pgjs_count_leaves(outer) + pgjs_count_leaves(inner);
 	tree.row_cost = clauses->cost * tree.rows;
 	/* What is PostgreSQL's of a nested loop's conditions is asked about every pair. */
 	tree.row_cost += clauses->condition_cost *
