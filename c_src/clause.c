@@ -372,45 +372,87 @@ pgjs_value_refusal(PlannerInfo *root, Node *expr)
 }
 
 /* What was found about one RestrictInfo: the join search comes back to it for each pair that it joins. */
-typedef struct Answer
+typedef struct PgjsClause
 {
 	const RestrictInfo *rinfo;	/* hash key */
 	bool		asked[NQUESTIONS];
 	PgjsRung	rung[NQUESTIONS];
 	const char *reason[NQUESTIONS];
-} Answer;
+	bool		is_costed;		/* the following are known */
+	bool		parallel_safe;
+	Cost		cost;			/* a row, for PostgreSQL */
+} PgjsClause;
 
-static PgjsRung
-clause_rung(PlannerInfo *root, RestrictInfo *rinfo, const char **reason, Question question)
+static PgjsClause *
+find_answer(PlannerInfo *root, const RestrictInfo *rinfo)
 {
 	PgjsPlanning *planning;
-	MemoryContext old;
-	Answer	   *answer;
+	PgjsClause *answer;
 	bool		found;
 
 	/* GEQO frees and reuses memory while it searches: an address means nothing there. */
 	if (root->join_search_private != NULL)
-		return find_rung(root, (Node *) rinfo->clause, reason, question);
+		return palloc0(sizeof(PgjsClause));
 
 	planning = pgjs_planning(root);
+	/* Questions about a clause come one after the other. */
+	if (planning->clause != NULL && planning->clause->rinfo == rinfo)
+		return planning->clause;
 	if (planning->clauses == NULL)
 	{
-		HASHCTL		control = {.keysize = sizeof(RestrictInfo *), .entrysize = sizeof(Answer), .hcxt = planning->cxt};
+		HASHCTL		control = {.keysize = sizeof(RestrictInfo *), .entrysize = sizeof(PgjsClause), .hcxt = planning->cxt};
 
 		planning->clauses = hash_create("JoinScan clauses", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
 	answer = hash_search(planning->clauses, &rinfo, HASH_ENTER, &found);
 	if (!found)
-		memset(answer->asked, false, sizeof(answer->asked));
+	{
+		memset(answer, 0, sizeof(*answer));
+		answer->rinfo = rinfo;
+	}
+	planning->clause = answer;
+	return answer;
+}
+
+/* The context that what an answer points to must live in. */
+static MemoryContext
+answer_context(PlannerInfo *root)
+{
+	return root->join_search_private != NULL ? CurrentMemoryContext : pgjs_planning(root)->cxt;
+}
+
+static PgjsRung
+clause_rung(PlannerInfo *root, RestrictInfo *rinfo, const char **reason, Question question)
+{
+	PgjsClause *answer = find_answer(root, rinfo);
+
 	if (!answer->asked[question])
 	{
-		old = MemoryContextSwitchTo(planning->cxt);
+		MemoryContext old = MemoryContextSwitchTo(answer_context(root));
+
 		answer->rung[question] = find_rung(root, (Node *) rinfo->clause, &answer->reason[question], question);
 		answer->asked[question] = true;
 		MemoryContextSwitchTo(old);
 	}
 	*reason = answer->reason[question];
 	return answer->rung[question];
+}
+
+static const PgjsClause *
+costed_answer(PlannerInfo *root, RestrictInfo *rinfo)
+{
+	PgjsClause *answer = find_answer(root, rinfo);
+
+	if (!answer->is_costed)
+	{
+		QualCost	cost;
+
+		cost_qual_eval_node(&cost, (Node *) rinfo, root);
+		answer->cost = cost.per_tuple;
+		answer->parallel_safe = is_parallel_safe(root, (Node *) rinfo->clause);
+		answer->is_costed = true;
+	}
+	return answer;
 }
 
 PgjsRung
@@ -425,6 +467,12 @@ pgjs_clause_is_harmless(PlannerInfo *root, RestrictInfo *rinfo)
 	const char *reason;
 
 	return clause_rung(root, rinfo, &reason, IS_HARMLESS) == PGJS_RUNG_NATIVE;
+}
+
+bool
+pgjs_clause_is_parallel_safe(PlannerInfo *root, RestrictInfo *rinfo)
+{
+	return costed_answer(root, rinfo)->parallel_safe;
 }
 
 const char *
@@ -467,16 +515,14 @@ pgjs_order_clauses(PlannerInfo *root, List *rinfos, Cost *per_tuple)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
 		Ordered		item = {(Node *) rinfo->clause};
-		QualCost	cost;
 		const char *reason;
 		int			at = done++;
 
-		cost_qual_eval_node(&cost, (Node *) rinfo, root);
-		item.cost = cost.per_tuple;
+		item.cost = costed_answer(root, rinfo)->cost;
 		/* A cheap clause that gives nothing away need not wait for its level. */
-		item.security_level = rinfo->leakproof && cost.per_tuple <= 10 * cpu_operator_cost ?
+		item.security_level = rinfo->leakproof && item.cost <= 10 * cpu_operator_cost ?
 			0 : rinfo->security_level;
-		*per_tuple += pgjs_cost_clause(cost.per_tuple, pgjs_clause_rung(root, rinfo, &reason));
+		*per_tuple += pgjs_cost_clause(item.cost, pgjs_clause_rung(root, rinfo, &reason));
 		for (; at > 0 && comes_after(&items[at - 1], &item); at--)
 			items[at] = items[at - 1];
 		items[at] = item;

@@ -327,7 +327,9 @@ typedef struct PgjsPlanning
 	MemoryContextCallback callback;
 	List	   *reasons;		/* decline.c: of char *, said already */
 	struct HTAB *clauses;		/* clause.c: answers, or NULL before the first */
+	struct PgjsClause *clause;	/* clause.c: the one asked about last, or NULL */
 	struct HTAB *computed_keys; /* key.c: likewise */
+	struct HTAB *equalities;	/* skew.c: likewise */
 	List	   *foreign;		/* leaf.c: of ForeignInfo */
 	List	   *levels;			/* planner.c: of Level */
 } PgjsPlanning;
@@ -373,6 +375,8 @@ extern PgjsRung pgjs_clause_rung(PlannerInfo *root, RestrictInfo *rinfo, const c
 extern PgjsRung pgjs_expr_rung(PlannerInfo *root, Node *expr, const char **reason);
 /* Can evaluating a clause for a row too many do no harm? */
 extern bool pgjs_clause_is_harmless(PlannerInfo *root, RestrictInfo *rinfo);
+/* May workers evaluate it? */
+extern bool pgjs_clause_is_parallel_safe(PlannerInfo *root, RestrictInfo *rinfo);
 /* NULL when rows can be hashed by this equality, else the reason. */
 extern const char *pgjs_key_refusal(PlannerInfo *root, RestrictInfo *rinfo);
 /* The same of a bare clause; not cached. */
@@ -592,10 +596,9 @@ extern PgjsTree *pgjs_with_columns(PgjsTree *tree, List *columns, Cost per_tuple
 /*
  * The ways in which `join`, whose both sides are shuffled, can do with its
  * common keys: nothing first, then with keys set apart; returns how many. The
- * build side is of the tables `build`.
+ * build side is of the tables `build`. Cached for the length of a planning.
  */
-#define PGJS_MOST_SKEWS	3
-extern int pgjs_find_skews(PlannerInfo *root, const PgjsTree *join, Relids build, int workers, PgjsSkew *skews);
+extern int pgjs_find_skews(PlannerInfo *root, const PgjsTree *join, Relids build, int workers, const PgjsSkew **skews);
 
 /* ---- computed.c: what the input of a node above the joins computes for it ---- */
 typedef struct PgjsComputed

@@ -23,6 +23,7 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "utils/datum.h"
+#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/selfuncs.h"
 
@@ -34,40 +35,60 @@
 /* What statistics say of one operand of a key. */
 typedef struct Operand
 {
-	VariableStatData stats;
 	Var		   *column;			/* that it is; NULL for an expression */
 	AttStatsSlot mcv;			/* nvalues 0: unknown */
 	double		nulls;			/* share of NULLs */
 	double		other;			/* share of a value that is none of the most common ones */
 } Operand;
 
+/* A clause that joins hash by, and what was found about it: the search comes back to it with other pairs. */
+typedef struct Equality
+{
+	const Node *clause;			/* hash key */
+	Relids		first_relids;	/* of the first operand */
+	Operand		operands[2];
+	Oid			collation;
+	FmgrInfo	function;
+	List	   *answers;		/* of Answer: for joins whose first key it is */
+} Equality;
+
 /* One key of the join; index 0 the build side, 1 the probe side. */
 typedef struct Key
 {
-	Operand		sides[2];
+	Equality   *equality;
+	const Operand *sides[2];
 	bool		build_first;	/* the build side's operand is the first one */
-	Oid			collation;
-	FmgrInfo	equality;
 } Key;
+
+#define PGJS_MOST_SKEWS		3
+
+typedef struct Answer
+{
+	const Key  *keys;
+	int			nkeys;
+	uint32		join_type;
+	int			workers;
+	int			nskews;
+	PgjsSkew	skews[PGJS_MOST_SKEWS];
+} Answer;
 
 static void
 load_operand(PlannerInfo *root, Node *node, Oid function, Operand *operand)
 {
-	HeapTuple	tuple;
+	VariableStatData stats;
 	bool		is_default;
 	double		known = 0.0;
 
 	memset(operand, 0, sizeof(*operand));
-	examine_variable(root, node, 0, &operand->stats);
+	examine_variable(root, node, 0, &stats);
 	while (IsA(node, RelabelType))
 		node = (Node *) ((RelabelType *) node)->arg;
 	operand->column = IsA(node, Var) ? (Var *) node : NULL;
-	tuple = operand->stats.statsTuple;
 	/* As for PostgreSQL's own estimates: no function gets to see values that the user may not. */
-	if (HeapTupleIsValid(tuple) && statistic_proc_security_check(&operand->stats, function))
+	if (HeapTupleIsValid(stats.statsTuple) && statistic_proc_security_check(&stats, function))
 	{
-		operand->nulls = ((Form_pg_statistic) GETSTRUCT(tuple))->stanullfrac;
-		if (!get_attstatsslot(&operand->mcv, tuple, STATISTIC_KIND_MCV, InvalidOid,
+		operand->nulls = ((Form_pg_statistic) GETSTRUCT(stats.statsTuple))->stanullfrac;
+		if (!get_attstatsslot(&operand->mcv, stats.statsTuple, STATISTIC_KIND_MCV, InvalidOid,
 							  ATTSTATSSLOT_VALUES | ATTSTATSSLOT_NUMBERS))
 			operand->mcv.nvalues = 0;
 	}
@@ -75,34 +96,74 @@ load_operand(PlannerInfo *root, Node *node, Oid function, Operand *operand)
 	for (int i = 0; i < operand->mcv.nvalues; i++)
 		known += operand->mcv.numbers[i];
 	operand->other = Max(1.0 - known - operand->nulls, 0.0) /
-		Max(get_variable_numdistinct(&operand->stats, &is_default) - operand->mcv.nvalues, 1.0);
+		Max(get_variable_numdistinct(&stats, &is_default) - operand->mcv.nvalues, 1.0);
+	ReleaseVariableStats(stats);
 }
 
 static void
-free_operand(Operand *operand)
+load_equality(PlannerInfo *root, const OpExpr *clause, Equality *equality)
 {
-	free_attstatsslot(&operand->mcv);
-	ReleaseVariableStats(operand->stats);
+	Oid			function = get_opcode(clause->opno);
+
+	equality->first_relids = pull_varnos(root, linitial(clause->args));
+	equality->collation = clause->inputcollid;
+	equality->answers = NIL;
+	fmgr_info(function, &equality->function);
+	for (int i = 0; i < 2; i++)
+		load_operand(root, list_nth(clause->args, i), function, &equality->operands[i]);
+}
+
+static Equality *
+find_equality(PlannerInfo *root, const OpExpr *clause)
+{
+	PgjsPlanning *planning;
+	MemoryContext old;
+	Equality   *equality;
+	bool		found;
+
+	/* GEQO frees and reuses memory while it searches: an address means nothing there. */
+	if (root->join_search_private != NULL)
+	{
+		equality = palloc(sizeof(Equality));
+		load_equality(root, clause, equality);
+		return equality;
+	}
+	planning = pgjs_planning(root);
+	if (planning->equalities == NULL)
+	{
+		HASHCTL		control = {.keysize = sizeof(Node *), .entrysize = sizeof(Equality), .hcxt = planning->cxt};
+
+		planning->equalities = hash_create("JoinScan equalities", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	equality = hash_search(planning->equalities, &clause, HASH_FIND, &found);
+	if (!found)
+	{
+		Equality	loaded = {NULL};
+
+		old = MemoryContextSwitchTo(planning->cxt);
+		load_equality(root, clause, &loaded);
+		equality = hash_search(planning->equalities, &clause, HASH_ENTER, &found);
+		loaded.clause = equality->clause;
+		*equality = loaded;
+		MemoryContextSwitchTo(old);
+	}
+	return equality;
 }
 
 static Key *
-load_keys(PlannerInfo *root, const List *clauses, Relids build)
+find_keys(PlannerInfo *root, const List *clauses, Relids build)
 {
 	Key		   *keys = palloc(list_length(clauses) * sizeof(Key));
 	ListCell   *lc;
 
 	foreach(lc, clauses)
 	{
-		OpExpr	   *clause = lfirst_node(OpExpr, lc);
-		Oid			function = get_opcode(clause->opno);
 		Key		   *key = &keys[foreach_current_index(lc)];
 
-		key->build_first = bms_is_subset(pull_varnos(root, linitial(clause->args)), build);
-		key->collation = clause->inputcollid;
-		fmgr_info(function, &key->equality);
+		key->equality = find_equality(root, lfirst_node(OpExpr, lc));
+		key->build_first = bms_is_subset(key->equality->first_relids, build);
 		for (int side = 0; side < 2; side++)
-			load_operand(root, list_nth(clause->args, (side == 0) == key->build_first ? 0 : 1), function,
-						 &key->sides[side]);
+			key->sides[side] = &key->equality->operands[(side == 0) == key->build_first ? 0 : 1];
 	}
 	return keys;
 }
@@ -123,7 +184,7 @@ largest_share(const Key *keys, int nkeys, int side)
 	double		share = 1.0;
 
 	for (int k = 0; k < nkeys; k++)
-		share *= share_of(&keys[k].sides[side], 0);
+		share *= share_of(keys[k].sides[side], 0);
 	return share;
 }
 
@@ -134,7 +195,7 @@ null_share(const Key *keys, int nkeys, int side)
 	double		others = 1.0;
 
 	for (int k = 0; k < nkeys; k++)
-		others *= 1.0 - keys[k].sides[side].nulls;
+		others *= 1.0 - keys[k].sides[side]->nulls;
 	return 1.0 - others;
 }
 
@@ -142,15 +203,15 @@ null_share(const Key *keys, int nkeys, int side)
 static double
 partner_share(Key *key, int side, Datum value, int *partner)
 {
-	const Operand *other = &key->sides[1 - side];
+	const Operand *other = key->sides[1 - side];
 	bool		first = (side == 0) == key->build_first;
 
 	for (int i = 0; i < other->mcv.nvalues; i++)
 	{
 		Datum		theirs = other->mcv.values[i];
 
-		if (DatumGetBool(FunctionCall2Coll(&key->equality, key->collation, first ? value : theirs,
-										   first ? theirs : value)))
+		if (DatumGetBool(FunctionCall2Coll(&key->equality->function, key->equality->collation,
+										   first ? value : theirs, first ? theirs : value)))
 		{
 			*partner = i;
 			return other->mcv.numbers[i];
@@ -212,7 +273,7 @@ search_keys(Search *search, int k, double share, double partners)
 		skew->copied[1 - search->side] += partners;
 		return;
 	}
-	operand = &search->keys[k].sides[search->side];
+	operand = search->keys[k].sides[search->side];
 	for (int i = 0; i < operand->mcv.nvalues && share * operand->mcv.numbers[i] >= search->least; i++)
 	{
 		int16		length;
@@ -235,14 +296,14 @@ has_values(const Key *keys, int nkeys, int side)
 {
 	for (int k = 0; k < nkeys; k++)
 	{
-		const Operand *operand = &keys[k].sides[side];
+		const Operand *operand = keys[k].sides[side];
 
 		if (operand->column == NULL || operand->mcv.nvalues == 0 || operand->mcv.valuetype != operand->column->vartype)
 			return false;
 		/* Two values of one column would be one too many. */
 		for (int other = 0; other < k; other++)
 		{
-			if (equal(keys[other].sides[side].column, operand->column))
+			if (equal(keys[other].sides[side]->column, operand->column))
 				return false;
 		}
 	}
@@ -253,7 +314,7 @@ has_values(const Key *keys, int nkeys, int side)
 static bool
 set_apart(Key *keys, int nkeys, uint32 join_type, int side, double least, PgjsSkew *skew)
 {
-	const Operand *theirs = &keys[0].sides[1 - side];
+	const Operand *theirs = keys[0].sides[1 - side];
 	Search		search = {keys, nkeys, side, least, NULL, NULL, skew};
 
 	memset(skew, 0, sizeof(*skew));
@@ -285,36 +346,71 @@ set_apart(Key *keys, int nkeys, uint32 join_type, int side, double least, PgjsSk
 	return skew->values != NIL || skew->kept[0] >= least || skew->kept[1] >= least;
 }
 
-int
-pgjs_find_skews(PlannerInfo *root, const PgjsTree *join, Relids build, int workers, PgjsSkew *skews)
+static void
+find_answer(Answer *answer, Key *keys)
 {
-	int			nkeys = list_length(join->keys);
-	Key		   *keys = load_keys(root, join->keys, build);
-	double		least = PGJS_COMMON_SHARE / pgjs_participants(workers);
+	int			nkeys = answer->nkeys;
+	double		least = PGJS_COMMON_SHARE / pgjs_participants(answer->workers);
 	bool		skewed = false;
-	int			n = 1;
 
-	memset(&skews[0], 0, sizeof(skews[0]));
+	answer->nskews = 1;
+	memset(&answer->skews[0], 0, sizeof(answer->skews[0]));
 	for (int side = 0; side < 2; side++)
 	{
 		double		share = Max(largest_share(keys, nkeys, side), null_share(keys, nkeys, side));
 
 		if (share >= least)
 		{
-			skews[0].largest[side] = share;
+			answer->skews[0].largest[side] = share;
 			skewed = true;
 		}
 	}
 	for (int side = 1; side >= 0 && skewed; side--)
 	{
-		if (set_apart(keys, nkeys, join->join_type, side, least, &skews[n]))
-			n++;
+		if (set_apart(keys, nkeys, answer->join_type, side, least, &answer->skews[answer->nskews]))
+			answer->nskews++;
 	}
-	for (int k = 0; k < nkeys; k++)
+}
+
+static bool
+is_same(const Answer *one, const Answer *other)
+{
+	if (one->nkeys != other->nkeys || one->join_type != other->join_type || one->workers != other->workers)
+		return false;
+	for (int k = 0; k < one->nkeys; k++)
 	{
-		free_operand(&keys[k].sides[0]);
-		free_operand(&keys[k].sides[1]);
+		if (one->keys[k].equality != other->keys[k].equality || one->keys[k].build_first != other->keys[k].build_first)
+			return false;
 	}
-	pfree(keys);
-	return n;
+	return true;
+}
+
+int
+pgjs_find_skews(PlannerInfo *root, const PgjsTree *join, Relids build, int workers, const PgjsSkew **skews)
+{
+	Key		   *keys = find_keys(root, join->keys, build);
+	Answer		wanted = {keys, list_length(join->keys), join->join_type, workers};
+	MemoryContext old = CurrentMemoryContext;
+	Answer	   *answer;
+	ListCell   *lc;
+
+	foreach(lc, keys[0].equality->answers)
+	{
+		answer = lfirst(lc);
+		if (is_same(answer, &wanted))
+		{
+			pfree(keys);
+			*skews = answer->skews;
+			return answer->nskews;
+		}
+	}
+	if (root->join_search_private == NULL)
+		MemoryContextSwitchTo(pgjs_planning(root)->cxt);
+	answer = palloc(sizeof(Answer));
+	*answer = wanted;
+	find_answer(answer, keys);
+	keys[0].equality->answers = lappend(keys[0].equality->answers, answer);
+	MemoryContextSwitchTo(old);
+	*skews = answer->skews;
+	return answer->nskews;
 }

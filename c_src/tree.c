@@ -170,7 +170,7 @@ split_clauses(const PgjsPair *pair, bool on_deferred, PgjsRelInfo *info, JoinCla
 			pgjs_decline(info, "%s", PGJS_HIDDEN_REASON);
 			return false;
 		}
-		if (!is_parallel_safe(root, (Node *) rinfo->clause))
+		if (!pgjs_clause_is_parallel_safe(root, rinfo))
 			unsafe = lappend(unsafe, rinfo);
 		if (matches && splits(rinfo, pair) && pgjs_key_refusal(root, rinfo) == NULL)
 		{
@@ -299,29 +299,53 @@ pgjs_with_columns(PgjsTree *side, List *columns, Cost per_tuple)
 	return tree;
 }
 
-/*
- * Makes `tree`, whose inputs cost so much, *best if its table fits and it is
- * cheaper than *best_total. False where it is not.
- */
-static bool
-keep_join(const PgjsTree *tree, PgjsCost build, PgjsCost probe, int workers, PgjsTree *best, Cost *best_total,
-		  double *smallest)
+/* What is sought among the ways to join two trees. */
+typedef struct Search
 {
-	double		bytes = pgjs_hash_bytes(tree, workers);
+	int			workers;
+	double		most_bytes;		/* of a hash table */
+	PgjsTree   *best;			/* NULL: none yet that is cheaper than the relation's own */
+	Cost		best_total;		/* of it, or of the relation's own */
+	double	   *smallest;		/* the smallest table's bytes, while there is no tree at all */
+} Search;
+
+/* What a join of these inputs costs at least. */
+static Cost
+least_total(PgjsCost build, PgjsCost probe)
+{
+	return build.startup + build.run + probe.startup + probe.run - probe.decoding;
+}
+
+/* Is `tree`, whose inputs cost so much, the best so far, with a table that fits? */
+static bool
+is_better(const Search *search, const PgjsTree *tree, PgjsCost build, PgjsCost probe, double *smallest, PgjsCost *cost)
+{
+	double		bytes;
+
+	if (least_total(build, probe) >= search->best_total)
+		return false;
+	bytes = pgjs_hash_bytes(tree, search->workers);
+	*smallest = Min(*smallest, bytes);
+	if (bytes > search->most_bytes)
+		return false;
+	*cost = pgjs_cost_join(tree, build, probe, search->workers);
+	return cost->startup + cost->run < search->best_total;
+}
+
+static void
+keep_better(Search *search, const PgjsTree *tree, PgjsCost build, PgjsCost probe)
+{
 	PgjsCost	cost;
 
-	*smallest = Min(*smallest, bytes);
-	if (bytes > (double) get_hash_memory_limit())
-		return false;
-	cost = pgjs_cost_join(tree, build, probe, workers);
-	if (cost.startup + cost.run >= *best_total)
-		return false;
-	*best_total = cost.startup + cost.run;
-	*best = *tree;
-	best->is_costed = true;
-	best->costed_workers = workers;
-	best->cost = cost;
-	return true;
+	if (!is_better(search, tree, build, probe, search->smallest, &cost))
+		return;
+	if (search->best == NULL)
+		search->best = palloc(sizeof(PgjsTree));
+	*search->best = *tree;
+	search->best->is_costed = true;
+	search->best->costed_workers = search->workers;
+	search->best->cost = cost;
+	search->best_total = cost.startup + cost.run;
 }
 
 /*
@@ -330,13 +354,12 @@ keep_join(const PgjsTree *tree, PgjsCost build, PgjsCost probe, int workers, Pgj
  *
  *		broadcast:	build 1 -> N, probe stays		shuffle:	build N -> M, probe N -> M
  *
- * Writes the cheapest whose table fits to *best, and returns its cost;
- * without one returns infinity. *smallest becomes the smallest table's bytes,
- * when that is less.
+ * The cheapest whose table fits becomes *kept if it is cheaper than that; true
+ * then. *smallest becomes the smallest table's bytes, when that is less.
  */
-static Cost
-cheapest_join(const PgjsPair *pair, const JoinClauses *clauses, PgjsTree *outer, PgjsTree *inner, int workers,
-			  PgjsTree *best, double *smallest)
+static bool
+keep_cheapest_join(const PgjsPair *pair, const JoinClauses *clauses, PgjsTree *outer, PgjsTree *inner, int workers,
+				   PgjsTree **kept, Cost *kept_total, double *smallest)
 {
 	static const uint32 exchanges[][2] = {
 		{PGJS_EXCHANGE_BROADCAST, PGJS_EXCHANGE_NONE},
@@ -345,7 +368,8 @@ cheapest_join(const PgjsPair *pair, const JoinClauses *clauses, PgjsTree *outer,
 	};
 	int			first = workers > 0 ? 0 : 2;
 	int			last = workers > 0 ? 1 : 2;
-	Cost		best_total = get_float8_infinity();
+	Search		search = {workers, get_hash_memory_limit(), NULL, *kept == NULL ? get_float8_infinity() : *kept_total,
+	smallest};
 	PgjsCost	outer_cost;
 	PgjsCost	inner_cost;
 	PgjsTree	tree = {.kind = PGJS_TREE_JOIN};
@@ -359,7 +383,6 @@ cheapest_join(const PgjsPair *pair, const JoinClauses *clauses, PgjsTree *outer,
 	tree.conditions = clauses->conditions;
 	tree.filters = clauses->filters;
 	tree.results = clauses->results;
-	tree.deferred = list_concat_copy(list_concat_copy(outer->deferred, inner->deferred), clauses->deferred);
 	tree.kept = Max(outer->kept * inner->kept * clauses->kept, 1e-6);
 	tree.rows = pair->joinrel->rows / tree.kept;
 	tree.asked = tree.rows;
@@ -373,6 +396,9 @@ cheapest_join(const PgjsPair *pair, const JoinClauses *clauses, PgjsTree *outer,
 
 	for (int side = 0; side < 2; side++)
 	{
+		PgjsCost	build_cost = side == 0 ? inner_cost : outer_cost;
+		PgjsCost	probe_cost = side == 0 ? outer_cost : inner_cost;
+
 		tree.join_type = join_type(pair->jointype, side == 0);
 		if (clauses->probe_keeps && tree.join_type != PGJS_JOIN_FULL && !probe_keeps(tree.join_type))
 			continue;
@@ -380,12 +406,9 @@ cheapest_join(const PgjsPair *pair, const JoinClauses *clauses, PgjsTree *outer,
 		tree.probe = side == 0 ? outer : inner;
 		for (int way = first; way <= last; way++)
 		{
-			PgjsCost	build_cost = side == 0 ? inner_cost : outer_cost;
-			PgjsCost	probe_cost = side == 0 ? outer_cost : inner_cost;
-			PgjsSkew	skews[PGJS_MOST_SKEWS];
-			PgjsTree	even;
-			Cost		even_total = best_total;
+			const PgjsSkew *skews;
 			double		even_bytes = *smallest;
+			PgjsCost	even_cost;
 			int			nskews;
 
 			if (way == 0 && !can_broadcast(tree.join_type))
@@ -397,25 +420,30 @@ cheapest_join(const PgjsPair *pair, const JoinClauses *clauses, PgjsTree *outer,
 			memset(&tree.skew, 0, sizeof(tree.skew));
 			if (way != 1)
 			{
-				(void) keep_join(&tree, build_cost, probe_cost, workers, best, &best_total, smallest);
+				keep_better(&search, &tree, build_cost, probe_cost);
 				continue;
 			}
 			/* Common keys make it no cheaper: they are only looked for where it could be the best. */
-			if (!keep_join(&tree, build_cost, probe_cost, workers, &even, &even_total, &even_bytes))
+			if (!is_better(&search, &tree, build_cost, probe_cost, &even_bytes, &even_cost))
 			{
 				*smallest = even_bytes;
 				continue;
 			}
 			nskews = pgjs_find_skews(pair->root, &tree, (side == 0 ? pair->innerrel : pair->outerrel)->relids, workers,
-									 skews);
+									 &skews);
 			for (int i = 0; i < nskews; i++)
 			{
 				tree.skew = skews[i];
-				(void) keep_join(&tree, build_cost, probe_cost, workers, best, &best_total, smallest);
+				keep_better(&search, &tree, build_cost, probe_cost);
 			}
 		}
 	}
-	return best_total;
+	if (search.best == NULL)
+		return false;
+	search.best->deferred = list_concat_copy(list_concat_copy(outer->deferred, inner->deferred), clauses->deferred);
+	*kept = search.best;
+	*kept_total = search.best_total;
+	return true;
 }
 
 /* The workers that a tree with exchanges is costed for: one, where its tables alone are worth none. */
@@ -425,16 +453,18 @@ costed_workers(const PgjsTree *tree)
 	return Max(tree->workers, 1);
 }
 
-/* Keeps a tree if it is the cheapest so far. */
+/* Can a join of two trees be cheaper than the one that there is? */
 static bool
-keep_cheaper(const PgjsTree *tree, Cost total, PgjsTree **kept, Cost *kept_total)
+may_be_cheaper(const PgjsTree *outer, const PgjsTree *inner, int workers, const PgjsTree *kept, Cost kept_total)
 {
-	if (isinf(total) || (*kept != NULL && total >= *kept_total))
-		return false;
-	*kept = palloc(sizeof(PgjsTree));
-	**kept = *tree;
-	*kept_total = total;
-	return true;
+	PgjsCost	outer_cost;
+	PgjsCost	inner_cost;
+
+	if (kept == NULL)
+		return true;
+	outer_cost = pgjs_cost_tree(outer, workers);
+	inner_cost = pgjs_cost_tree(inner, workers);
+	return least_total(outer_cost, inner_cost) < kept_total || least_total(inner_cost, outer_cost) < kept_total;
 }
 
 bool
@@ -443,9 +473,10 @@ pgjs_join_trees(const PgjsPair *pair, PgjsRelInfo *info, const PgjsRelInfo *oute
 	double		smallest = get_float8_infinity();
 	bool		better = false;
 	bool		on_deferred = false;
+	bool		serial = outer->serial != NULL && inner->serial != NULL;
+	bool		parallel = pair->root->glob->parallelModeOK && outer->parallel != NULL && inner->parallel != NULL;
+	int			workers = parallel ? Max(costed_workers(outer->parallel), costed_workers(inner->parallel)) : 0;
 	JoinClauses clauses;
-	PgjsTree	tree;
-	Cost		total;
 
 	/* Both trees of a relation defer the same clauses. */
 	for (int side = 0; side < 2; side++)
@@ -461,21 +492,23 @@ pgjs_join_trees(const PgjsPair *pair, PgjsRelInfo *info, const PgjsRelInfo *oute
 		}
 	}
 
+	if (info->serial != NULL || info->parallel != NULL)
+	{
+		serial = serial && may_be_cheaper(outer->serial, inner->serial, 0, info->serial, info->serial_total);
+		parallel = parallel && may_be_cheaper(outer->parallel, inner->parallel, workers, info->parallel,
+											  info->parallel_total);
+		if (!serial && !parallel)
+			return false;
+	}
 	if (!split_clauses(pair, on_deferred, info, &clauses))
 		return false;
 
-	if (outer->serial != NULL && inner->serial != NULL)
-	{
-		total = cheapest_join(pair, &clauses, outer->serial, inner->serial, 0, &tree, &smallest);
-		better |= keep_cheaper(&tree, total, &info->serial, &info->serial_total);
-	}
-	if (pair->root->glob->parallelModeOK && clauses.parallel_safe && outer->parallel != NULL && inner->parallel != NULL)
-	{
-		int			workers = Max(costed_workers(outer->parallel), costed_workers(inner->parallel));
-
-		total = cheapest_join(pair, &clauses, outer->parallel, inner->parallel, workers, &tree, &smallest);
-		better |= keep_cheaper(&tree, total, &info->parallel, &info->parallel_total);
-	}
+	if (serial)
+		better |= keep_cheapest_join(pair, &clauses, outer->serial, inner->serial, 0, &info->serial,
+									 &info->serial_total, &smallest);
+	if (parallel && clauses.parallel_safe)
+		better |= keep_cheapest_join(pair, &clauses, outer->parallel, inner->parallel, workers, &info->parallel,
+									 &info->parallel_total, &smallest);
 	if (info->serial == NULL && info->parallel == NULL && !isinf(smallest))
 		pgjs_decline(info, "estimated hash table of %.0f kB exceeds work_mem * hash_mem_multiplier (%.0f kB)",
 					 ceil(smallest / 1024.0), get_hash_memory_limit() / 1024.0);
