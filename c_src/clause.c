@@ -400,7 +400,7 @@ find_answer(PlannerInfo *root, const RestrictInfo *rinfo)
 		return planning->clause;
 	if (planning->clauses == NULL)
 	{
-		HASHCTL		control = {.keysize = sizeof(RestrictInfo *), .entrysize = sizeof(PgjsClause), .hcxt = planning->cxt};
+		HASHCTL		control = {.keysize = sizeof(rinfo), .entrysize = sizeof(PgjsClause), .hcxt = planning->cxt};
 
 		planning->clauses = hash_create("JoinScan clauses", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
