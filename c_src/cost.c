@@ -11,9 +11,12 @@
 
 #include <math.h>
 
+#include "catalog/pg_am.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
+#include "utils/lsyscache.h"
 #include "utils/spccache.h"
 
 /* Reading a page, in its own cost: participants read ranges side by side. Factor with workers. */
@@ -107,6 +110,94 @@ pgjs_cost_leaf(PgjsTree *leaf, const RelOptInfo *rel, Cost filters_per_tuple)
 	leaf->row_cost += rel->rows * PGJS_DECODE_ROW * cpu_tuple_cost;
 }
 
+/* May rows of the probe side be left out that have no partner? */
+static bool
+wants_partners(uint32 join_type)
+{
+	return join_type == PGJS_JOIN_INNER || join_type == PGJS_JOIN_PROBE_SEMI || join_type == PGJS_JOIN_BUILD_OUTER ||
+		join_type == PGJS_JOIN_BUILD_SEMI || join_type == PGJS_JOIN_BUILD_ANTI;
+}
+
+/* Is one of `keys` an equality with column `attno` of the table `relid` as it is, in the order of `family`? */
+static bool
+has_key(const List *keys, Index relid, AttrNumber attno, Oid family)
+{
+	ListCell   *lc;
+
+	foreach(lc, keys)
+	{
+		OpExpr	   *key = lfirst(lc);
+
+		if (!IsA(key, OpExpr) || list_length(key->args) != 2 || !op_in_opfamily(key->opno, family) ||
+			exprType(linitial(key->args)) != exprType(lsecond(key->args)))
+			continue;
+		for (int i = 0; i < 2; i++)
+		{
+			Var		   *var = list_nth(key->args, i);
+
+			if (IsA(var, Var) && var->varno == relid && var->varattno == attno)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The index that a path of a table goes by, if it is one that lookup.c may ask for a key of `join`; or NULL. */
+static const IndexPath *
+lookup_path(const Path *path, const PgjsTree *join)
+{
+	const Path *inner = IsA(path, BitmapHeapPath) ? ((const BitmapHeapPath *) path)->bitmapqual : path;
+	const IndexOptInfo *index;
+
+	if (!IsA(inner, IndexPath))
+		return NULL;
+	index = ((const IndexPath *) inner)->indexinfo;
+	if (index->relam != BTREE_AM_OID || index->indpred != NIL ||
+		!has_key(join->keys, join->probe->relid, index->indexkeys[0], index->opfamily[0]))
+		return NULL;
+	return (const IndexPath *) inner;
+}
+
+/*
+ * The probe side's cost, if it is a scan that looks the build side's keys up in
+ * an index, and that is less than `probe`; else that. PostgreSQL has costed the
+ * same lookups: as the inner side of a nested loop. All participants ask the
+ * index for all keys; the tuples they share.
+ */
+static PgjsCost
+lookup_cost(const PgjsTree *join, PgjsCost probe, int workers)
+{
+	const PgjsTree *scan = join->probe;
+	double		keys = join->build->rows;
+	PgjsCost	best = probe;
+	ListCell   *lc;
+
+	if (scan->kind != PGJS_TREE_SCAN || scan->lookups == NULL || !wants_partners(join->join_type) ||
+		keys * scan->least_lookup / worth(workers) >= probe.startup + probe.run ||
+		keys > PGJS_LOOKUPS_PER_PAGE * scan->lookups->pages)
+		return probe;
+	foreach(lc, scan->lookups->pathlist)
+	{
+		const Path *path = lfirst(lc);
+		const IndexPath *index;
+		double		found;
+		PgjsCost	cost;
+
+		if (path->param_info == NULL || !bms_is_subset(PATH_REQ_OUTER(path), join->build_relids) ||
+			(index = lookup_path(path, join)) == NULL)
+			continue;
+		/* Before the table's own conditions. */
+		found = keys * path->rows * scan->lookups->tuples / Max(scan->lookups->rows, 1.0);
+		cost.startup = keys * index->indextotalcost;
+		cost.run = keys * (path->total_cost - index->indextotalcost + path->rows * PGJS_DECODE_ROW * cpu_tuple_cost) /
+			worth(workers);
+		cost.decoding = 0.0;
+		if (found <= PGJS_LOOKUP_SHARE * scan->lookups->pages && cost.startup + cost.run < best.startup + best.run)
+			best = cost;
+	}
+	return best;
+}
+
 /* Of the probe side's rows, how many a runtime filter lets pass: the scan below hears of the build side's keys. */
 static double
 passing(const PgjsTree *join, int workers)
@@ -141,6 +232,8 @@ pgjs_cost_join(const PgjsTree *join, PgjsCost build, PgjsCost probe, int workers
 	double		probe_share = busiest_share(join, 1, workers);
 	PgjsCost	cost;
 
+	if (workers == 0 || join->probe_exchange == PGJS_EXCHANGE_NONE)
+		probe = lookup_cost(join, probe, workers);
 	cost.startup = build.startup + build.run + probe.startup;
 	cost.decoding = passing(join, workers) * probe.decoding;
 	cost.run = probe.run - (probe.decoding - cost.decoding);

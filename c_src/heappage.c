@@ -129,7 +129,7 @@ find_visible(HeapScanDesc heap, BlockNumber block, Buffer buffer)
 	return ntuples;
 }
 
-/* Of the tuples that an index has, or the ends of their HOT chains: those that the snapshot sees. As bitgetpage does. */
+/* Of the tuples that an index has, or the ends of their HOT chains, those that the snapshot sees: as bitgetpage does. */
 static int
 find_looked_up(HeapScanDesc heap, BlockNumber block, Buffer buffer, const PgjsTupleLookup *lookup)
 {
@@ -143,7 +143,8 @@ find_looked_up(HeapScanDesc heap, BlockNumber block, Buffer buffer, const PgjsTu
 		HeapTupleData tuple;
 
 		ItemPointerSet(&place, block, lines[i]);
-		if (heap_hot_search_buffer(&place, heap->rs_base.rs_rd, buffer, heap->rs_base.rs_snapshot, &tuple, NULL, true))
+		if (heap_hot_search_buffer(&place, heap->rs_base.rs_rd, buffer, heap->rs_base.rs_snapshot, &tuple, NULL,
+								   true))
 			heap->rs_vistuples[ntuples++] = ItemPointerGetOffsetNumber(&place);
 	}
 	return ntuples;

@@ -295,6 +295,7 @@ make_scan(PlannerInfo *root, RelOptInfo *rel, List *parts)
 	PgjsTree   *scan = new_tree(rel, PGJS_TREE_SCAN);
 	double		pages = parts == NIL ? rel->pages : 0.0;
 	Cost		per_tuple = 0.0;
+	bool		may_raise = false;
 	ListCell   *lc;
 
 	scan->filters = pgjs_order_clauses(root, rel->baserestrictinfo, &per_tuple);
@@ -305,6 +306,18 @@ make_scan(PlannerInfo *root, RelOptInfo *rel, List *parts)
 			scan->results = lappend(scan->results, lfirst(lc));
 			per_tuple += pgjs_cost_clause(cpu_operator_cost, PGJS_RUNG_POSTGRES);
 		}
+	}
+	/* A condition that may raise meets all rows. */
+	foreach(lc, rel->baserestrictinfo)
+		may_raise |= !pgjs_clause_is_harmless(root, lfirst_node(RestrictInfo, lc));
+	foreach(lc, rel->pathlist)
+	{
+		const Path *path = lfirst(lc);
+
+		if (path->param_info == NULL || may_raise || parts != NIL)
+			continue;
+		scan->least_lookup = scan->lookups == NULL ? path->total_cost : Min(scan->least_lookup, path->total_cost);
+		scan->lookups = rel;
 	}
 	scan->parts = parts;
 	if (parts == NIL)

@@ -34,10 +34,6 @@
 
 #include "pg_joinscan.h"
 
-/* To descend an index costs as much as to read so many pages from first to last, divided by this. */
-#define KEYS_PER_PAGE		4
-/* Tuples looked for one by one on more than this share of the pages cost as much as all tuples of all pages. */
-#define MOST_PAGES			0.75
 /* More are slow to sort, which nobody can interrupt. */
 #define MOST_TUPLES			(1024 * 1024)
 /* Keys and tuples of one step: it is over long before anybody waits for an interrupt to be served. */
@@ -103,7 +99,7 @@ pgjs_lookup_begin(Relation rel, AttrNumber attno, Snapshot snapshot, BlockNumber
 	List	   *indexes;
 	ListCell   *lc;
 
-	if (!enable_indexscan || !IsMVCCSnapshot(snapshot) || nkeys / KEYS_PER_PAGE >= nblocks)
+	if (!enable_indexscan || !IsMVCCSnapshot(snapshot) || nkeys / PGJS_LOOKUPS_PER_PAGE >= nblocks)
 		return NULL;
 	indexes = RelationGetIndexList(rel);
 	foreach(lc, indexes)
@@ -184,7 +180,7 @@ add_tuple(PgjsTupleLookup *lookup, ItemPointer tid)
 		return true;
 	if (at == 0 || ItemPointerGetBlockNumber(&lookup->l_tuples[at - 1]) != ItemPointerGetBlockNumber(tid))
 		lookup->l_changes++;
-	if (lookup->l_changes > MOST_PAGES * lookup->l_nblocks || at == MOST_TUPLES ||
+	if (lookup->l_changes > PGJS_LOOKUP_SHARE * lookup->l_nblocks || at == MOST_TUPLES ||
 		at * sizeof(ItemPointerData) > (Size) work_mem * 1024)
 		return false;
 	if (at == lookup->l_capacity)

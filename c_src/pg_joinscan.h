@@ -89,6 +89,11 @@ extern void pgjs_queues_detach(PgjsQueues *queues);
 
 typedef struct PgjsTupleLookup PgjsTupleLookup;
 
+/* As many keys can be looked up while a page is read, all its tuples with it. */
+#define PGJS_LOOKUPS_PER_PAGE	4
+/* Tuples on more than this share of the pages, one by one, take as long as all tuples of all pages. */
+#define PGJS_LOOKUP_SHARE		0.75
+
 /*
  * For `nkeys` distinct keys, not NULL, of the type of attribute `attno`, in a
  * table of `nblocks` pages; in the current context, as all that follows. NULL
@@ -429,9 +434,12 @@ typedef struct PgjsTree
 	uint32		kind;			/* PGJS_TREE_* */
 	Index		relid;			/* SCAN, LEAF: range table index */
 	List	   *parts;			/* SCAN: those of the tables that are read for a partitioned or inherited one */
+	const RelOptInfo *lookups;	/* SCAN: the table, where keys may be looked up in its indexes, or NULL */
+	Cost		least_lookup;	/* SCAN: of a key, at least */
 	uint32		join_type;		/* JOIN: PGJS_JOIN_* */
 	struct PgjsTree *build;		/* JOIN: the side that is hashed, or kept */
 	struct PgjsTree *probe;		/* JOIN: the other; AGGREGATE, SORT, WINDOW, FILTER: the input */
+	Relids		build_relids;	/* JOIN: of the build side's tables; not a copy */
 	uint32		build_exchange; /* JOIN: PGJS_EXCHANGE_*; NONE in a serial tree */
 	PgjsSkew	skew;			/* JOIN: of a shuffle */
 	uint32		probe_exchange; /* JOIN; AGGREGATE: between its phases; SORT: before the last; others: before it */

@@ -309,11 +309,15 @@ typedef struct Search
 	double	   *smallest;		/* the smallest table's bytes, while there is no tree at all */
 } Search;
 
-/* What a join of these inputs costs at least. */
+/* What a join of these inputs costs at least, whose trees cost so much. */
 static Cost
-least_total(PgjsCost build, PgjsCost probe)
+least_total(const PgjsTree *build, PgjsCost build_cost, const PgjsTree *probe, PgjsCost probe_cost)
 {
-	return build.startup + build.run + probe.startup + probe.run - probe.decoding;
+	Cost		least = probe_cost.startup + probe_cost.run - probe_cost.decoding;
+
+	if (probe->kind == PGJS_TREE_SCAN && probe->lookups != NULL)
+		least = Min(least, build->rows * probe->least_lookup / pgjs_participants(Max(build->workers, probe->workers)));
+	return build_cost.startup + build_cost.run + least;
 }
 
 /* Is `tree`, whose inputs cost so much, the best so far, with a table that fits? */
@@ -322,7 +326,7 @@ is_better(const Search *search, const PgjsTree *tree, PgjsCost build, PgjsCost p
 {
 	double		bytes;
 
-	if (least_total(build, probe) >= search->best_total)
+	if (least_total(tree->build, build, tree->probe, probe) >= search->best_total)
 		return false;
 	bytes = pgjs_hash_bytes(tree, search->workers);
 	*smallest = Min(*smallest, bytes);
@@ -404,6 +408,7 @@ keep_cheapest_join(const PgjsPair *pair, const JoinClauses *clauses, PgjsTree *o
 			continue;
 		tree.build = side == 0 ? inner : outer;
 		tree.probe = side == 0 ? outer : inner;
+		tree.build_relids = (side == 0 ? pair->innerrel : pair->outerrel)->relids;
 		for (int way = first; way <= last; way++)
 		{
 			const PgjsSkew *skews;
@@ -429,8 +434,7 @@ keep_cheapest_join(const PgjsPair *pair, const JoinClauses *clauses, PgjsTree *o
 				*smallest = even_bytes;
 				continue;
 			}
-			nskews = pgjs_find_skews(pair->root, &tree, (side == 0 ? pair->innerrel : pair->outerrel)->relids, workers,
-									 &skews);
+			nskews = pgjs_find_skews(pair->root, &tree, tree.build_relids, workers, &skews);
 			for (int i = 0; i < nskews; i++)
 			{
 				tree.skew = skews[i];
@@ -464,7 +468,8 @@ may_be_cheaper(const PgjsTree *outer, const PgjsTree *inner, int workers, const 
 		return true;
 	outer_cost = pgjs_cost_tree(outer, workers);
 	inner_cost = pgjs_cost_tree(inner, workers);
-	return least_total(outer_cost, inner_cost) < kept_total || least_total(inner_cost, outer_cost) < kept_total;
+	return least_total(outer, outer_cost, inner, inner_cost) < kept_total ||
+		least_total(inner, inner_cost, outer, outer_cost) < kept_total;
 }
 
 bool
