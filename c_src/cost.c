@@ -142,20 +142,22 @@ has_key(const List *keys, Index relid, AttrNumber attno, Oid family)
 	return false;
 }
 
-/* The index that a path of a table goes by, if it is one that lookup.c may ask for a key of `join`; or NULL. */
+/* How a path of a table goes by an index and nothing but a key of `join`, if lookup.c may do so, too; or NULL. */
 static const IndexPath *
 lookup_path(const Path *path, const PgjsTree *join)
 {
 	const Path *inner = IsA(path, BitmapHeapPath) ? ((const BitmapHeapPath *) path)->bitmapqual : path;
+	const IndexPath *by_index = (const IndexPath *) inner;
 	const IndexOptInfo *index;
 
-	if (!IsA(inner, IndexPath))
+	if (!IsA(inner, IndexPath) || list_length(by_index->indexclauses) != 1 ||
+		linitial_node(IndexClause, by_index->indexclauses)->indexcol != 0)
 		return NULL;
-	index = ((const IndexPath *) inner)->indexinfo;
+	index = by_index->indexinfo;
 	if (index->relam != BTREE_AM_OID || index->indpred != NIL ||
 		!has_key(join->keys, join->probe->relid, index->indexkeys[0], index->opfamily[0]))
 		return NULL;
-	return (const IndexPath *) inner;
+	return by_index;
 }
 
 /*
@@ -174,7 +176,7 @@ lookup_cost(const PgjsTree *join, PgjsCost probe, int workers)
 
 	if (scan->kind != PGJS_TREE_SCAN || scan->lookups == NULL || !wants_partners(join->join_type) ||
 		keys * scan->least_lookup / worth(workers) >= probe.startup + probe.run ||
-		keys > PGJS_LOOKUPS_PER_PAGE * scan->lookups->pages)
+		keys > Min(PGJS_LOOKUPS_PER_PAGE * (double) scan->lookups->pages, PGJS_MOST_LOOKUPS))
 		return probe;
 	foreach(lc, scan->lookups->pathlist)
 	{
@@ -192,7 +194,8 @@ lookup_cost(const PgjsTree *join, PgjsCost probe, int workers)
 		cost.run = keys * (path->total_cost - index->indextotalcost + path->rows * PGJS_DECODE_ROW * cpu_tuple_cost) /
 			worth(workers);
 		cost.decoding = 0.0;
-		if (found <= PGJS_LOOKUP_SHARE * scan->lookups->pages && cost.startup + cost.run < best.startup + best.run)
+		if (found <= Min(PGJS_LOOKUP_SHARE * scan->lookups->pages, PGJS_MOST_FOUND) &&
+			cost.startup + cost.run < best.startup + best.run)
 			best = cost;
 	}
 	return best;

@@ -129,7 +129,7 @@ find_visible(HeapScanDesc heap, BlockNumber block, Buffer buffer)
 	return ntuples;
 }
 
-/* Of the tuples that an index has, or the ends of their HOT chains, those that the snapshot sees: as bitgetpage does. */
+/* Of the tuples that an index has, or the ends of their HOT chains, those that the snapshot sees; as bitgetpage. */
 static int
 find_looked_up(HeapScanDesc heap, BlockNumber block, Buffer buffer, const PgjsTupleLookup *lookup)
 {

@@ -30,6 +30,7 @@
 #include "storage/proc.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
+#include "utils/spccache.h"
 
 #include "pg_joinscan.h"
 
@@ -290,6 +291,22 @@ current_lookup(const PgjsHeapScan *scan)
 	return scan->h_parts[scan->h_part].h_lookup;
 }
 
+/*
+ * Pages that an index has found lie apart: the kernel does not see what comes
+ * next. Each read asks for the page that is read some reads later, by whomever.
+ */
+static void
+prefetch_ahead(const PgjsTupleLookup *lookup, Relation rel, BlockNumber block)
+{
+#ifdef USE_PREFETCH
+	int			distance = get_tablespace_io_concurrency(rel->rd_rel->reltablespace);
+	BlockNumber next = distance > 0 ? pgjs_lookup_ahead(lookup, block, distance) : InvalidBlockNumber;
+
+	if (BlockNumberIsValid(next))
+		(void) PrefetchBuffer(rel, MAIN_FORKNUM, next);
+#endif
+}
+
 PgjsIo
 pgjs_heapscan_page(PgjsHeapScan *scan, uint32_t block, bool keep, PgjsPage *page)
 {
@@ -316,6 +333,8 @@ pgjs_heapscan_page(PgjsHeapScan *scan, uint32_t block, bool keep, PgjsPage *page
 		scan->h_pinned[scan->h_npinned++] = before;
 		heap->rs_cbuf = InvalidBuffer;
 	}
+	if (current_lookup(scan) != NULL)
+		prefetch_ahead(current_lookup(scan), rel, block);
 	pgjs_heappage_read(heap, block, before, current_lookup(scan));
 
 	page->page = (const uint8_t *) BufferGetPage(heap->rs_cbuf);

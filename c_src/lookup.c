@@ -34,8 +34,6 @@
 
 #include "pg_joinscan.h"
 
-/* More are slow to sort, which nobody can interrupt. */
-#define MOST_TUPLES			(1024 * 1024)
 /* Keys and tuples of one step: it is over long before anybody waits for an interrupt to be served. */
 #define STEP				4096
 /* Tuples that there is room for at first. */
@@ -180,7 +178,7 @@ add_tuple(PgjsTupleLookup *lookup, ItemPointer tid)
 		return true;
 	if (at == 0 || ItemPointerGetBlockNumber(&lookup->l_tuples[at - 1]) != ItemPointerGetBlockNumber(tid))
 		lookup->l_changes++;
-	if (lookup->l_changes > PGJS_LOOKUP_SHARE * lookup->l_nblocks || at == MOST_TUPLES ||
+	if (lookup->l_changes > PGJS_LOOKUP_SHARE * lookup->l_nblocks || at == PGJS_MOST_FOUND ||
 		at * sizeof(ItemPointerData) > (Size) work_mem * 1024)
 		return false;
 	if (at == lookup->l_capacity)
@@ -232,8 +230,9 @@ pgjs_lookup_blocks(const PgjsTupleLookup *lookup, uint32 *nblocks)
 	return lookup->l_blocks;
 }
 
-const OffsetNumber *
-pgjs_lookup_lines(const PgjsTupleLookup *lookup, BlockNumber block, int *nlines)
+/* Where a block stands among those that were found. */
+static uint32
+place_of(const PgjsTupleLookup *lookup, BlockNumber block)
 {
 	uint32		low = 0;
 	uint32		high = lookup->l_npages;
@@ -249,6 +248,22 @@ pgjs_lookup_lines(const PgjsTupleLookup *lookup, BlockNumber block, int *nlines)
 	}
 	if (low == lookup->l_npages || lookup->l_blocks[low] != block)
 		elog(ERROR, "block %u was not looked up", block);
-	*nlines = lookup->l_first[low + 1] - lookup->l_first[low];
-	return &lookup->l_lines[lookup->l_first[low]];
+	return low;
+}
+
+const OffsetNumber *
+pgjs_lookup_lines(const PgjsTupleLookup *lookup, BlockNumber block, int *nlines)
+{
+	uint32		at = place_of(lookup, block);
+
+	*nlines = lookup->l_first[at + 1] - lookup->l_first[at];
+	return &lookup->l_lines[lookup->l_first[at]];
+}
+
+BlockNumber
+pgjs_lookup_ahead(const PgjsTupleLookup *lookup, BlockNumber block, uint32 distance)
+{
+	uint32		at = place_of(lookup, block);
+
+	return distance < lookup->l_npages - at ? lookup->l_blocks[at + distance] : InvalidBlockNumber;
 }

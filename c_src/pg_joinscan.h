@@ -93,6 +93,10 @@ typedef struct PgjsTupleLookup PgjsTupleLookup;
 #define PGJS_LOOKUPS_PER_PAGE	4
 /* Tuples on more than this share of the pages, one by one, take as long as all tuples of all pages. */
 #define PGJS_LOOKUP_SHARE		0.75
+/* Nor so many tuples: they are slow to sort, which nobody can interrupt. */
+#define PGJS_MOST_FOUND			(1024 * 1024)
+/* The list of a build side's keys is no longer (key_list.rs). */
+#define PGJS_MOST_LOOKUPS		(256 * 1024)
 
 /*
  * For `nkeys` distinct keys, not NULL, of the type of attribute `attno`, in a
@@ -106,6 +110,8 @@ extern PgjsLookupState pgjs_lookup_step(PgjsTupleLookup *lookup, const Datum *ke
 /* Once it is DONE: the pages, ascending; and the line pointers on one of them. */
 extern const BlockNumber *pgjs_lookup_blocks(const PgjsTupleLookup *lookup, uint32 *nblocks);
 extern const OffsetNumber *pgjs_lookup_lines(const PgjsTupleLookup *lookup, BlockNumber block, int *nlines);
+/* The page that comes so many after this one; InvalidBlockNumber past the last. */
+extern BlockNumber pgjs_lookup_ahead(const PgjsTupleLookup *lookup, BlockNumber block, uint32 distance);
 /* Closes the index, if it is open still. */
 extern void pgjs_lookup_end(PgjsTupleLookup *lookup);
 

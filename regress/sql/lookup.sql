@@ -10,6 +10,9 @@ insert into many
 select (value_of(case when i % 10 = 0 then null else i % 4000 end)).*, i, i % 3, repeat('x', 60)
   from generate_series(1, 20000) i;
 insert into few select (value_of(i)).* from (values (5), (3999), (77), (77), (null), (100000), (1234)) v (i);
+-- values that are like no others
+insert into many (k, n, d, ts, id) values (-2147483648, 'NaN', 'infinity', '-infinity', 30001), (2147483647, -0.01, '-infinity', 'infinity', 30003);
+insert into few (k, n, d, ts) values (-2147483648, 'NaN', 'infinity', '-infinity'), (2147483647, -0.01, '-infinity', 'infinity');
 do $$
 declare
     name text;
@@ -49,8 +52,8 @@ select what, c.*, looks_up(q)
     ('two keys', 'select f.k, m.id from many m join few f on f.k = m.k and f.d = m.d'),
     ('a key and a condition', 'select f.k, m.id from many m join few f on f.k = m.k and f.d < m.d + m.z'),
     ('a condition', 'select f.k, m.id from many m join few f on f.k = m.k where m.z = 1 and m.filler like ''x%'''),
-    ('no match', 'select f.k, m.id from many m join few f on f.k = m.k where f.k > 5000'),
-    ('nothing built', 'select f.k, m.id from many m join few f on f.k = m.k where f.k > 500000'),
+    ('no match', 'select f.k, m.id from many m join few f on f.k = m.k where f.k = 100000'),
+    ('nothing built', 'select f.k, m.id from many m join few f on f.k = m.k where f.k between 500000 and 600000'),
     ('another type', 'select f.k, m.id from many m join few f on f.k8 = m.k'),
     ('two build sides', 'select f.k, m.id from many m join few f on f.k = m.k join few g on g.d = m.d'),
     ('grouped', 'select m.k, count(*), sum(m.n) from many m join few f on f.k = m.k group by m.k'),
