@@ -510,19 +510,25 @@ pgjs_order_clauses(PlannerInfo *root, List *rinfos, Cost *per_tuple)
 
 	if (n == 0)
 		return NIL;
+	if (n == 1 && per_tuple == NULL)
+		return list_make1(linitial_node(RestrictInfo, rinfos)->clause);
 	items = palloc(n * sizeof(Ordered));
 	foreach(lc, rinfos)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
 		Ordered		item = {(Node *) rinfo->clause};
-		const char *reason;
 		int			at = done++;
 
 		item.cost = costed_answer(root, rinfo)->cost;
 		/* A cheap clause that gives nothing away need not wait for its level. */
 		item.security_level = rinfo->leakproof && item.cost <= 10 * cpu_operator_cost ?
 			0 : rinfo->security_level;
-		*per_tuple += pgjs_cost_clause(item.cost, pgjs_clause_rung(root, rinfo, &reason));
+		if (per_tuple != NULL)
+		{
+			const char *reason;
+
+			*per_tuple += pgjs_cost_clause(item.cost, pgjs_clause_rung(root, rinfo, &reason));
+		}
 		for (; at > 0 && comes_after(&items[at - 1], &item); at--)
 			items[at] = items[at - 1];
 		items[at] = item;

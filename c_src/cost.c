@@ -16,6 +16,7 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
+#include "utils/float.h"
 #include "utils/lsyscache.h"
 #include "utils/spccache.h"
 
@@ -161,23 +162,21 @@ lookup_path(const Path *path, const PgjsTree *join)
 }
 
 /*
- * The probe side's cost, if it is a scan that looks the build side's keys up in
- * an index, and that is less than `probe`; else that. PostgreSQL has costed the
- * same lookups: as the inner side of a nested loop. All participants ask the
- * index for all keys; the tuples they share.
+ * What the probe side costs, and how many rows it gives, if it is a scan that
+ * looks the build side's keys up in an index, where that is less than before.
+ * PostgreSQL has costed the same lookups: as the inner side of a nested loop.
+ * All participants ask the index for all keys; the tuples they share.
  */
-static PgjsCost
-lookup_cost(const PgjsTree *join, PgjsCost probe, int workers)
+static void
+look_up(const PgjsTree *join, int workers, PgjsCost *probe, double *rows)
 {
 	const PgjsTree *scan = join->probe;
 	double		keys = join->build->rows;
-	PgjsCost	best = probe;
 	ListCell   *lc;
 
 	if (scan->kind != PGJS_TREE_SCAN || scan->lookups == NULL || !wants_partners(join->join_type) ||
-		keys * scan->least_lookup / worth(workers) >= probe.startup + probe.run ||
 		keys > Min(PGJS_LOOKUPS_PER_PAGE * (double) scan->lookups->pages, PGJS_MOST_LOOKUPS))
-		return probe;
+		return;
 	foreach(lc, scan->lookups->pathlist)
 	{
 		const Path *path = lfirst(lc);
@@ -195,10 +194,12 @@ lookup_cost(const PgjsTree *join, PgjsCost probe, int workers)
 			worth(workers);
 		cost.decoding = 0.0;
 		if (found <= Min(PGJS_LOOKUP_SHARE * scan->lookups->pages, PGJS_MOST_FOUND) &&
-			cost.startup + cost.run < best.startup + best.run)
-			best = cost;
+			cost.startup + cost.run < probe->startup + probe->run)
+		{
+			*probe = cost;
+			*rows = Min(*rows, keys * path->rows);
+		}
 	}
-	return best;
 }
 
 /* Of the probe side's rows, how many a runtime filter lets pass: the scan below hears of the build side's keys. */
@@ -211,12 +212,11 @@ passing(const PgjsTree *join, int workers)
 	return Min(join->rows / Max(join->probe->rows, 1.0), 1.0);
 }
 
-/* Of the rows of a join's side (0: build, 1: probe), the share that the busiest participant handles. */
+/* Of the rows of a join's side (0: build, 1: probe), the share that the busiest participant handles; `share`: an even one. */
 static double
-busiest_share(const PgjsTree *join, int side, int workers)
+busiest_share(const PgjsTree *join, int side, int workers, double share)
 {
 	uint32		exchange = side == 0 ? join->build_exchange : join->probe_exchange;
-	double		share = 1.0 / worth(workers);
 
 	if (workers > 0 && exchange == PGJS_EXCHANGE_BROADCAST)
 		return 1.0;
@@ -231,12 +231,12 @@ pgjs_cost_join(const PgjsTree *join, PgjsCost build, PgjsCost probe, int workers
 	double		share = 1.0 / worth(workers);
 	double		build_rows = join->build->rows;
 	double		probe_rows = join->probe->rows;
-	double		build_share = busiest_share(join, 0, workers);
-	double		probe_share = busiest_share(join, 1, workers);
+	double		build_share = busiest_share(join, 0, workers, share);
+	double		probe_share = busiest_share(join, 1, workers, share);
 	PgjsCost	cost;
 
 	if (workers == 0 || join->probe_exchange == PGJS_EXCHANGE_NONE)
-		probe = lookup_cost(join, probe, workers);
+		look_up(join, workers, &probe, &probe_rows);
 	cost.startup = build.startup + build.run + probe.startup;
 	cost.decoding = passing(join, workers) * probe.decoding;
 	cost.run = probe.run - (probe.decoding - cost.decoding);
@@ -258,6 +258,43 @@ pgjs_cost_join(const PgjsTree *join, PgjsCost build, PgjsCost probe, int workers
 	share += (1.0 - share) * Max(join->skew.largest[0], join->skew.largest[1]);
 	cost.run += share * (join->rows * PGJS_OUTPUT_ROW * cpu_tuple_cost + join->row_cost);
 	return cost;
+}
+
+/*
+ * As pgjs_cost_join with the better of the two sides built and either
+ * exchange, and without what depends on clauses and statistics: of a shuffle,
+ * rows with common keys need not move.
+ */
+Cost
+pgjs_least_join_cost(const PgjsTree *outer, const PgjsTree *inner, double rows, int workers)
+{
+	const PgjsTree *trees[] = {outer, inner};
+	PgjsCost	costs[] = {pgjs_cost_tree(outer, workers), pgjs_cost_tree(inner, workers)};
+	Cost		inputs = costs[0].startup + costs[0].run + costs[1].startup + costs[1].run;
+	double		share = 1.0 / worth(workers);
+	Cost		least = get_float8_infinity();
+
+	for (int side = 0; side < 2; side++)
+	{
+		const PgjsTree *build = trees[side];
+		const PgjsTree *probe = trees[1 - side];
+		double		dropped = 1.0 - Min(rows / Max(probe->rows, 1.0), 1.0);
+		Cost		copies = build->rows * (PGJS_BUILD_ROW * cpu_operator_cost + PGJS_BUILD_BYTE * build->width);
+		Cost		matching = share * probe->rows * cpu_operator_cost *
+			Min(PGJS_PROBE_ROW, build->rows * PGJS_NESTED_PAIR);
+
+		if (workers > 0)
+		{
+			least = Min(least, share * copies + matching);
+			copies += pgjs_cost_exchange(build->rows, build->width);
+		}
+		least = Min(least, copies + matching - dropped * costs[1 - side].decoding);
+		if (probe->kind == PGJS_TREE_SCAN && probe->lookups != NULL)
+			least = Min(least, copies + share * build->rows * probe->least_lookup -
+						(costs[1 - side].startup + costs[1 - side].run));
+	}
+	/* Less than rounding may make of it. */
+	return (inputs + least + share * rows * PGJS_OUTPUT_ROW * cpu_tuple_cost) * (1.0 - 1e-9);
 }
 
 bool
@@ -453,6 +490,8 @@ filter_cost(const PgjsTree *filter, PgjsCost input)
 PgjsCost
 pgjs_cost_tree(const PgjsTree *tree, int workers)
 {
+	if (tree->is_costed && tree->costed_workers == workers)
+		return tree->cost;
 	check_stack_depth();
 
 	if (tree->kind == PGJS_TREE_AGGREGATE)
@@ -479,8 +518,6 @@ pgjs_cost_tree(const PgjsTree *tree, int workers)
 
 		return cost;
 	}
-	if (tree->is_costed && tree->costed_workers == workers)
-		return tree->cost;
 	return pgjs_cost_join(tree, pgjs_cost_tree(tree->build, workers), pgjs_cost_tree(tree->probe, workers), workers);
 }
 

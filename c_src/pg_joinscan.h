@@ -404,7 +404,7 @@ extern const char *pgjs_value_refusal(PlannerInfo *root, Node *expr);
 
 /*
  * The bare clauses of some RestrictInfos in PostgreSQL's order of evaluation; adds what they cost a row, each on its
- * rung, to *per_tuple.
+ * rung, to *per_tuple if that is given.
  */
 extern List *pgjs_order_clauses(PlannerInfo *root, List *rinfos, Cost *per_tuple);
 
@@ -761,6 +761,8 @@ extern void pgjs_cost_leaf(PgjsTree *leaf, const RelOptInfo *rel, Cost filters_p
 extern Cost pgjs_cost_clause(Cost per_tuple, PgjsRung rung);
 /* Up to the root, in one process (workers 0) or several. */
 extern PgjsCost pgjs_cost_tree(const PgjsTree *tree, int workers);
+/* What a join of two trees that gives `rows` rows costs at least, whatever it is joined by. */
+extern Cost pgjs_least_join_cost(const PgjsTree *outer, const PgjsTree *inner, double rows, int workers);
 /* The root join alone, from its children's costs. */
 extern PgjsCost pgjs_cost_join(const PgjsTree *join, PgjsCost build, PgjsCost probe, int workers);
 /* A path of `rows` rows: with start, gather and emit. */

@@ -144,7 +144,6 @@ split_clauses(const PgjsPair *pair, bool on_deferred, PgjsRelInfo *info, JoinCla
 	List	   *filters = NIL;
 	List	   *deferred = NIL;
 	List	   *unsafe = NIL;	/* in a worker */
-	Cost		unused = 0.0;
 	ListCell   *lc;
 
 	memset(clauses, 0, sizeof(*clauses));
@@ -207,10 +206,10 @@ split_clauses(const PgjsPair *pair, bool on_deferred, PgjsRelInfo *info, JoinCla
 	}
 	/* What waits is the leader's in any case. */
 	clauses->parallel_safe &= list_difference_ptr(unsafe, deferred) == NIL;
-	clauses->keys = list_concat(pgjs_order_clauses(root, keys, &unused), computed_keys);
+	clauses->keys = list_concat(pgjs_order_clauses(root, keys, NULL), computed_keys);
 	clauses->conditions = pgjs_order_clauses(root, conditions, &clauses->condition_cost);
 	clauses->filters = pgjs_order_clauses(root, filters, &clauses->cost);
-	clauses->deferred = pgjs_order_clauses(root, deferred, &unused);
+	clauses->deferred = pgjs_order_clauses(root, deferred, NULL);
 	clauses->kept = deferred == NIL ? 1.0 : clauselist_selectivity(root, deferred, 0, JOIN_INNER, NULL);
 	if (!find_results(pair, info, clauses))
 		return false;
@@ -304,44 +303,36 @@ typedef struct Search
 {
 	int			workers;
 	double		most_bytes;		/* of a hash table */
-	PgjsTree   *best;			/* NULL: none yet that is cheaper than the relation's own */
+	Cost		cheapest;		/* of the ways so far; infinite: none fits */
+	PgjsTree   *best;			/* the cheapest that is cheaper than the relation's own tree, or NULL */
 	Cost		best_total;		/* of it, or of the relation's own */
-	double	   *smallest;		/* the smallest table's bytes, while there is no tree at all */
+	double	   *smallest;		/* the smallest table's bytes */
 } Search;
 
-/* What a join of these inputs costs at least, whose trees cost so much. */
-static Cost
-least_total(const PgjsTree *build, PgjsCost build_cost, const PgjsTree *probe, PgjsCost probe_cost)
-{
-	Cost		least = probe_cost.startup + probe_cost.run - probe_cost.decoding;
-
-	if (probe->kind == PGJS_TREE_SCAN && probe->lookups != NULL)
-		least = Min(least, build->rows * probe->least_lookup / pgjs_participants(Max(build->workers, probe->workers)));
-	return build_cost.startup + build_cost.run + least;
-}
-
-/* Is `tree`, whose inputs cost so much, the best so far, with a table that fits? */
+/* Costs a way whose inputs cost so much; false when its table does not fit, with its bytes in *smallest in any case. */
 static bool
-is_better(const Search *search, const PgjsTree *tree, PgjsCost build, PgjsCost probe, double *smallest, PgjsCost *cost)
+cost_way(const Search *search, const PgjsTree *tree, PgjsCost build, PgjsCost probe, double *smallest, PgjsCost *cost)
 {
-	double		bytes;
+	double		bytes = pgjs_hash_bytes(tree, search->workers);
 
-	if (least_total(tree->build, build, tree->probe, probe) >= search->best_total)
-		return false;
-	bytes = pgjs_hash_bytes(tree, search->workers);
 	*smallest = Min(*smallest, bytes);
 	if (bytes > search->most_bytes)
 		return false;
 	*cost = pgjs_cost_join(tree, build, probe, search->workers);
-	return cost->startup + cost->run < search->best_total;
+	return true;
 }
 
 static void
 keep_better(Search *search, const PgjsTree *tree, PgjsCost build, PgjsCost probe)
 {
 	PgjsCost	cost;
+	Cost		total;
 
-	if (!is_better(search, tree, build, probe, search->smallest, &cost))
+	if (!cost_way(search, tree, build, probe, search->smallest, &cost))
+		return;
+	total = cost.startup + cost.run;
+	search->cheapest = Min(search->cheapest, total);
+	if (total >= search->best_total)
 		return;
 	if (search->best == NULL)
 		search->best = palloc(sizeof(PgjsTree));
@@ -349,7 +340,7 @@ keep_better(Search *search, const PgjsTree *tree, PgjsCost build, PgjsCost probe
 	search->best->is_costed = true;
 	search->best->costed_workers = search->workers;
 	search->best->cost = cost;
-	search->best_total = cost.startup + cost.run;
+	search->best_total = total;
 }
 
 /*
@@ -372,12 +363,13 @@ keep_cheapest_join(const PgjsPair *pair, const JoinClauses *clauses, PgjsTree *o
 	};
 	int			first = workers > 0 ? 0 : 2;
 	int			last = workers > 0 ? 1 : 2;
-	Search		search = {workers, get_hash_memory_limit(), NULL, *kept == NULL ? get_float8_infinity() : *kept_total,
-	smallest};
+	Search		search = {.workers = workers, .most_bytes = get_hash_memory_limit(), .smallest = smallest};
 	PgjsCost	outer_cost;
 	PgjsCost	inner_cost;
 	PgjsTree	tree = {.kind = PGJS_TREE_JOIN};
 
+	search.cheapest = get_float8_infinity();
+	search.best_total = *kept == NULL ? search.cheapest : *kept_total;
 	outer = pgjs_with_columns(outer, clauses->computed[0], clauses->computed_cost[0]);
 	inner = pgjs_with_columns(inner, clauses->computed[1], clauses->computed_cost[1]);
 	outer_cost = pgjs_cost_tree(outer, workers);
@@ -429,7 +421,8 @@ keep_cheapest_join(const PgjsPair *pair, const JoinClauses *clauses, PgjsTree *o
 				continue;
 			}
 			/* Common keys make it no cheaper: they are only looked for where it could be the best. */
-			if (!is_better(&search, &tree, build_cost, probe_cost, &even_bytes, &even_cost))
+			if (!cost_way(&search, &tree, build_cost, probe_cost, &even_bytes, &even_cost) ||
+				even_cost.startup + even_cost.run >= search.cheapest)
 			{
 				*smallest = even_bytes;
 				continue;
@@ -457,19 +450,12 @@ costed_workers(const PgjsTree *tree)
 	return Max(tree->workers, 1);
 }
 
-/* Can a join of two trees be cheaper than the one that there is? */
+/* Can a join of two trees be cheaper than the one that there is, whatever its clauses? */
 static bool
-may_be_cheaper(const PgjsTree *outer, const PgjsTree *inner, int workers, const PgjsTree *kept, Cost kept_total)
+may_be_cheaper(const PgjsPair *pair, const PgjsTree *outer, const PgjsTree *inner, int workers, const PgjsTree *kept,
+			   Cost kept_total)
 {
-	PgjsCost	outer_cost;
-	PgjsCost	inner_cost;
-
-	if (kept == NULL)
-		return true;
-	outer_cost = pgjs_cost_tree(outer, workers);
-	inner_cost = pgjs_cost_tree(inner, workers);
-	return least_total(outer, outer_cost, inner, inner_cost) < kept_total ||
-		least_total(inner, inner_cost, outer, outer_cost) < kept_total;
+	return kept == NULL || pgjs_least_join_cost(outer, inner, pair->joinrel->rows, workers) < kept_total;
 }
 
 bool
@@ -499,8 +485,8 @@ pgjs_join_trees(const PgjsPair *pair, PgjsRelInfo *info, const PgjsRelInfo *oute
 
 	if (info->serial != NULL || info->parallel != NULL)
 	{
-		serial = serial && may_be_cheaper(outer->serial, inner->serial, 0, info->serial, info->serial_total);
-		parallel = parallel && may_be_cheaper(outer->parallel, inner->parallel, workers, info->parallel,
+		serial = serial && may_be_cheaper(pair, outer->serial, inner->serial, 0, info->serial, info->serial_total);
+		parallel = parallel && may_be_cheaper(pair, outer->parallel, inner->parallel, workers, info->parallel,
 											  info->parallel_total);
 		if (!serial && !parallel)
 			return false;

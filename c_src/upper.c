@@ -199,7 +199,6 @@ find_having(Stage *stage)
 {
 	List	   *filters = NIL;
 	List	   *deferred = NIL;
-	Cost		unused = 0.0;
 	ListCell   *lc;
 
 	foreach(lc, (List *) stage->root->parse->havingQual)
@@ -219,8 +218,8 @@ find_having(Stage *stage)
 			filters = lappend(filters, rinfo);
 		stage->parallel_safe &= rung == PGJS_RUNG_ABOVE || is_parallel_safe(stage->root, lfirst(lc));
 	}
-	stage->node.filters = pgjs_order_clauses(stage->root, filters, &unused);
-	stage->node.deferred = pgjs_order_clauses(stage->root, deferred, &unused);
+	stage->node.filters = pgjs_order_clauses(stage->root, filters, NULL);
+	stage->node.deferred = pgjs_order_clauses(stage->root, deferred, NULL);
 	return true;
 }
 

@@ -281,7 +281,6 @@ pgjs_plan_windows(PgjsComputed *computed, List *exprs, List **nodes)
 	PlannerInfo *root = computed->root;
 	List	   *functions = NIL;
 	List	   *filters = NIL;
-	Cost		unused = 0.0;
 	ListCell   *lc;
 	ListCell   *lc2;
 
@@ -326,6 +325,6 @@ pgjs_plan_windows(PgjsComputed *computed, List *exprs, List **nodes)
 	}
 	if (*nodes == NIL)
 		return "no window function is wanted";
-	((PgjsTree *) llast(*nodes))->filters = pgjs_order_clauses(root, filters, &unused);
+	((PgjsTree *) llast(*nodes))->filters = pgjs_order_clauses(root, filters, NULL);
 	return NULL;
 }
