@@ -375,6 +375,7 @@ pgjs_value_refusal(PlannerInfo *root, Node *expr)
 typedef struct PgjsClause
 {
 	const RestrictInfo *rinfo;	/* hash key */
+	struct PgjsClause *like;	/* one whose answers are the same, itself maybe */
 	bool		asked[NQUESTIONS];
 	PgjsRung	rung[NQUESTIONS];
 	const char *reason[NQUESTIONS];
@@ -382,6 +383,69 @@ typedef struct PgjsClause
 	bool		parallel_safe;
 	Cost		cost;			/* a row, for PostgreSQL */
 } PgjsClause;
+
+/* An operator between two columns, of which nothing matters but what types they have; else NULL. */
+static const OpExpr *
+plain_comparison(const Expr *clause)
+{
+	const OpExpr *comparison = (const OpExpr *) clause;
+	ListCell   *lc;
+
+	if (!is_opclause(clause) || list_length(comparison->args) != 2)
+		return NULL;
+	foreach(lc, comparison->args)
+	{
+		const Var  *column = lfirst(lc);
+
+		/* Of a numeric it does matter where it comes from, see FORM_PARALLEL. */
+		if (!IsA(column, Var) || column->varattno <= 0 || column->vartype == NUMERICOID)
+			return NULL;
+	}
+	return comparison;
+}
+
+static bool
+are_alike(const OpExpr *one, const OpExpr *other)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	if (one->opno != other->opno || one->inputcollid != other->inputcollid)
+		return false;
+	forboth(lc, one->args, lc2, other->args)
+	{
+		const Var  *column = lfirst_node(Var, lc);
+		const Var  *theirs = lfirst_node(Var, lc2);
+
+		if (column->vartype != theirs->vartype || column->vartypmod != theirs->vartypmod ||
+			column->varcollid != theirs->varcollid)
+			return false;
+	}
+	return true;
+}
+
+/* Most joins of a query compare integers with integers: such clauses are asked about once. */
+static PgjsClause *
+find_like(PgjsPlanning *planning, PgjsClause *answer)
+{
+	const OpExpr *comparison = plain_comparison(answer->rinfo->clause);
+	MemoryContext old;
+	ListCell   *lc;
+
+	if (comparison == NULL)
+		return answer;
+	foreach(lc, planning->comparisons)
+	{
+		PgjsClause *other = lfirst(lc);
+
+		if (are_alike(comparison, (const OpExpr *) other->rinfo->clause))
+			return other;
+	}
+	old = MemoryContextSwitchTo(planning->cxt);
+	planning->comparisons = lappend(planning->comparisons, answer);
+	MemoryContextSwitchTo(old);
+	return answer;
+}
 
 static PgjsClause *
 find_answer(PlannerInfo *root, const RestrictInfo *rinfo)
@@ -397,7 +461,7 @@ find_answer(PlannerInfo *root, const RestrictInfo *rinfo)
 	planning = pgjs_planning(root);
 	/* Questions about a clause come one after the other. */
 	if (planning->clause != NULL && planning->clause->rinfo == rinfo)
-		return planning->clause;
+		return planning->clause->like;
 	if (planning->clauses == NULL)
 	{
 		HASHCTL		control = {.keysize = sizeof(rinfo), .entrysize = sizeof(PgjsClause), .hcxt = planning->cxt};
@@ -409,9 +473,10 @@ find_answer(PlannerInfo *root, const RestrictInfo *rinfo)
 	{
 		memset(answer, 0, sizeof(*answer));
 		answer->rinfo = rinfo;
+		answer->like = find_like(planning, answer);
 	}
 	planning->clause = answer;
-	return answer;
+	return answer->like;
 }
 
 /* The context that what an answer points to must live in. */

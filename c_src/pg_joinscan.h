@@ -339,6 +339,7 @@ typedef struct PgjsPlanning
 	List	   *reasons;		/* decline.c: of char *, said already */
 	struct HTAB *clauses;		/* clause.c: answers, or NULL before the first */
 	struct PgjsClause *clause;	/* clause.c: the one asked about last, or NULL */
+	List	   *comparisons;	/* clause.c: of PgjsClause, of columns, no two of them alike */
 	struct HTAB *computed_keys; /* key.c: likewise */
 	struct HTAB *equalities;	/* skew.c: likewise */
 	List	   *foreign;		/* leaf.c: of ForeignInfo */

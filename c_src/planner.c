@@ -374,12 +374,13 @@ partial_floor(const PlannerInfo *root, const RelOptInfo *joinrel)
 static void
 offer_path(PlannerInfo *root, RelOptInfo *joinrel, PgjsRelInfo *info, bool better)
 {
-	Cost		floor = partial_floor(root, joinrel);
+	Cost		floor;
 	Offer		offer;
 
-	if (info->postgres_total < pgjs_min_cost)
+	if (info->postgres_total < pgjs_min_cost || (!better && !info->raised))
 		return;
-	if (!better && (!info->raised || floor >= info->offered_total))
+	floor = partial_floor(root, joinrel);
+	if (!better && floor >= info->offered_total)
 		return;
 	if (!has_path(root, joinrel, info))
 		return;
