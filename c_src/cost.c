@@ -212,7 +212,7 @@ passing(const PgjsTree *join, int workers)
 	return Min(join->rows / Max(join->probe->rows, 1.0), 1.0);
 }
 
-/* Of the rows of a join's side (0: build, 1: probe), what share the busiest participant handles, `share` being an even one. */
+/* Of the rows of a join's side (0: build, 1: probe), what the busiest participant handles; `share` is an even one. */
 static double
 busiest_share(const PgjsTree *join, int side, int workers, double share)
 {

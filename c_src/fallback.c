@@ -202,39 +202,21 @@ find_target(PlannerInfo *root, const Path *path, const List *columns)
 }
 
 bool
-pgjs_note_fallback(PlannerInfo *root, RelOptInfo *rel, PgjsRelInfo *info, const PathTarget *target, List *pathkeys)
+pgjs_note_fallback(PlannerInfo *root, RelOptInfo *rel, PgjsRelInfo *info, const PathTarget *target, Path *path)
 {
 	const PgjsTree *tree = info->serial != NULL ? info->serial : info->parallel;
 	PathTarget *given;
-	Path	   *cheapest = NULL;
-	ListCell   *lc;
 
-	if (tree == NULL)
-		return false;
-	/* The cheapest is the first, as add_path has them. */
-	foreach(lc, rel->pathlist)
-	{
-		Path	   *path = lfirst(lc);
-
-		if (info->fallback != NULL && path->total_cost >= info->fallback->total_cost)
-			break;
-		if (path->param_info == NULL && !pgjs_is_joinscan(path) && pathkeys_contained_in(pathkeys, path->pathkeys))
-		{
-			cheapest = path;
-			break;
-		}
-	}
-	if (cheapest == NULL)
+	if (tree == NULL || path == NULL || (info->fallback != NULL && path->total_cost >= info->fallback->total_cost))
 		return false;
 	/* A join gives its columns as they are. */
-	given = IS_JOIN_REL(rel) ? cheapest->pathtarget :
-		find_target(root, cheapest, pgjs_plan_columns(tree, target->exprs));
+	given = IS_JOIN_REL(rel) ? path->pathtarget : find_target(root, path, pgjs_plan_columns(tree, target->exprs));
 	if (given != NULL)
-		cheapest = copy_path(cheapest);
-	if (given == NULL || cheapest == NULL)
+		path = copy_path(path);
+	if (given == NULL || path == NULL)
 		return false;
-	cheapest->pathtarget = given;
-	info->fallback = cheapest;
+	path->pathtarget = given;
+	info->fallback = path;
 	return true;
 }
 

@@ -438,7 +438,17 @@ typedef struct PgjsCost
  */
 typedef struct PgjsTree
 {
+	/* What the search reads of every pair: one cache line. */
 	uint32		kind;			/* PGJS_TREE_* */
+	bool		is_costed;		/* JOIN: costs `cost` with `costed_workers`, so that joins above need not ask again */
+	int			costed_workers;
+	int			workers;		/* what its largest table is worth */
+	PgjsCost	cost;
+	Cardinality rows;			/* output, over all participants, before the deferred clauses */
+	int			width;			/* bytes an output row */
+	int			nleaves;		/* JOIN: LEAFs below */
+	List	   *deferred;		/* bare clauses for PostgreSQL to evaluate above the whole plan; its inputs' included */
+
 	Index		relid;			/* SCAN, LEAF: range table index */
 	List	   *parts;			/* SCAN: those of the tables that are read for a partitioned or inherited one */
 	const RelOptInfo *lookups;	/* SCAN: the table, where keys may be looked up in its indexes, or NULL */
@@ -471,19 +481,11 @@ typedef struct PgjsTree
 	uint32		cut_keys;		/* SORT: as PgjsTreeNode's */
 	List	   *filters;		/* bare clauses on its rows, in order of evaluation */
 	List	   *results;		/* PlaceHolderVars that are computed of its rows, also for keys above */
-	int			nleaves;		/* JOIN: LEAFs below */
-	List	   *deferred;		/* bare clauses for PostgreSQL to evaluate above the whole plan; its inputs' included */
 	double		kept;			/* share of rows that the deferred clauses are expected to keep */
 	double		asked;			/* rows that they are evaluated on, as PostgreSQL's own joins reckon it */
-	Cardinality rows;			/* output, over all participants, before the deferred clauses */
-	int			width;			/* bytes an output row */
-	int			workers;		/* what its largest table is worth */
 	Cost		startup_cost;	/* LEAF: PostgreSQL's plan, in the leader; FILTER: of its subqueries */
 	Cost		page_cost;		/* SCAN: reading the table; LEAF: the rest of PostgreSQL's plan */
 	Cost		row_cost;		/* SCAN: decoding and filtering it; JOIN: conditions and filters, in one process */
-	bool		is_costed;		/* JOIN: costs `cost` with `costed_workers`, so that joins above need not ask again */
-	int			costed_workers;
-	PgjsCost	cost;
 } PgjsTree;
 
 /* A window function of a tree. */
@@ -549,8 +551,10 @@ extern PgjsPath *pgjs_cheapest_path(PlannerInfo *root, RelOptInfo *scanned, Path
 									const PgjsRelInfo *info);
 /* joinscan.min_cost = 0: `path` is all that `rel` has. */
 extern void pgjs_force_path(RelOptInfo *rel, PgjsRelInfo *info, PgjsPath *path);
-/* What PostgreSQL's cheapest plan of `rel` costs, as far as its paths are known by now. */
-extern Cost pgjs_postgres_total(const RelOptInfo *rel);
+/* PostgreSQL's cheapest path of `rel` in the order `pathkeys`, of those that are known by now; or NULL. */
+extern Path *pgjs_postgres_path(const RelOptInfo *rel, List *pathkeys);
+/* What its cheapest plan of `rel` costs, `path` being that path in any order. */
+extern Cost pgjs_postgres_total(const RelOptInfo *rel, const Path *path);
 /* Is it a JoinScan, possibly below projections? */
 extern bool pgjs_is_joinscan(const Path *path);
 /* The info of a relation, or NULL when it has none (yet). */
@@ -677,11 +681,11 @@ extern void pgjs_pruning_run(PgjsTable *scan);
 struct PgjsScanState;
 
 /*
- * Keeps in `info` a copy of the cheapest path of `rel` that is PostgreSQL's, if it is cheaper than that it has, can
- * give the columns in `target` and has the order `pathkeys`; true when it did.
+ * Keeps in `info` a copy of `path` of `rel`, PostgreSQL's or NULL, if it is cheaper than that it has and can give the
+ * columns in `target`; true when it did.
  */
 extern bool pgjs_note_fallback(PlannerInfo *root, RelOptInfo *rel, PgjsRelInfo *info, const PathTarget *target,
-							   List *pathkeys);
+							   Path *path);
 /* The same for ORDER BY, of the path of its input. */
 extern void pgjs_note_sorted_fallback(PlannerInfo *root, RelOptInfo *input, const PgjsRelInfo *from, RelOptInfo *rel,
 									  PgjsRelInfo *info);

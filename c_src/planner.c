@@ -207,30 +207,32 @@ pgjs_is_joinscan(const Path *path)
 	return IsA(path, CustomPath) && ((const CustomPath *) path)->methods == &pgjs_path_methods;
 }
 
-/* add_path keeps paths in the order of their total costs: the first is the cheapest. */
-Cost
-pgjs_postgres_total(const RelOptInfo *joinrel)
+Path *
+pgjs_postgres_path(const RelOptInfo *rel, List *pathkeys)
 {
-	Cost		total = get_float8_infinity();
 	ListCell   *lc;
 
-	foreach(lc, joinrel->pathlist)
+	/* add_path keeps paths in the order of their total costs: the cheapest is the first. */
+	foreach(lc, rel->pathlist)
 	{
 		Path	   *path = lfirst(lc);
 
-		if (path->param_info == NULL && !pgjs_is_joinscan(path))
-		{
-			total = path->total_cost;
-			break;
-		}
+		if (path->param_info == NULL && !pgjs_is_joinscan(path) &&
+			(pathkeys == NIL || pathkeys_contained_in(pathkeys, path->pathkeys)))
+			return path;
 	}
-	/* Gather comes after the hook. */
-	if (joinrel->partial_pathlist != NIL)
-	{
-		Path	   *path = linitial(joinrel->partial_pathlist);
+	return NULL;
+}
 
-		total = Min(total, path->total_cost + parallel_setup_cost + parallel_tuple_cost * joinrel->rows);
-	}
+Cost
+pgjs_postgres_total(const RelOptInfo *rel, const Path *path)
+{
+	Cost		total = path == NULL ? get_float8_infinity() : path->total_cost;
+
+	/* Gather comes after the hook. */
+	if (rel->partial_pathlist != NIL)
+		total = Min(total, ((Path *) linitial(rel->partial_pathlist))->total_cost + parallel_setup_cost +
+					parallel_tuple_cost * rel->rows);
 	return total;
 }
 
@@ -532,6 +534,7 @@ join_hook(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptIn
 {
 	PgjsPair	pair = {root, joinrel, outerrel, innerrel, jointype, extra->restrictlist, extra->sjinfo};
 	PgjsRelInfo *info;
+	Path	   *cheapest;
 	MemoryContext old;
 	bool		better;
 
@@ -552,11 +555,12 @@ join_hook(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptIn
 		info->refusal = join_refusal(root, joinrel);
 	}
 
-	info->postgres_total = Min(info->postgres_total, pgjs_postgres_total(joinrel));
+	cheapest = pgjs_postgres_path(joinrel, NIL);
+	info->postgres_total = Min(info->postgres_total, pgjs_postgres_total(joinrel, cheapest));
 	old = MemoryContextSwitchTo(GetMemoryChunkContext(joinrel));
 	better = consider_pair(&pair, info);
 	better |= note_asked(info, outerrel, extra);
-	if (pgjs_note_fallback(root, joinrel, info, joinrel->reltarget, NIL))
+	if (pgjs_note_fallback(root, joinrel, info, joinrel->reltarget, cheapest))
 		renew_fallbacks(joinrel, info);
 	if (pgjs_min_cost == 0.0)
 		force_join(root, joinrel, info);

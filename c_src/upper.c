@@ -666,7 +666,7 @@ offer(Stage *stage)
 	if (path == NULL)
 		return;
 	path->cpath.path.pathkeys = stage->pathkeys;
-	stage->info->postgres_total = pgjs_postgres_total(stage->output);
+	stage->info->postgres_total = pgjs_postgres_total(stage->output, pgjs_postgres_path(stage->output, NIL));
 	if (pgjs_min_cost == 0.0)
 		pgjs_force_path(stage->output, stage->info, path);
 	else if (stage->info->postgres_total >= pgjs_min_cost)
@@ -749,6 +749,7 @@ pgjs_upper(PlannerInfo *root, UpperRelationKind kind, RelOptInfo *input_rel, Rel
 	if (kind == UPPERREL_ORDERED)
 		pgjs_note_sorted_fallback(root, input_rel, input, output_rel, stage.info);
 	else
-		(void) pgjs_note_fallback(root, output_rel, stage.info, stage.target, stage.pathkeys);
+		(void) pgjs_note_fallback(root, output_rel, stage.info, stage.target,
+								  pgjs_postgres_path(output_rel, stage.pathkeys));
 	offer(&stage);
 }
