@@ -75,7 +75,7 @@ REGRESS = setup basic joins unique types expressions calls leaves partitions fou
 	parameters initplans transactions permissions aggregates accumulate distinct computed order windows onetable subqueries \
 	fallback skew
 REGRESS_OPTS = --inputdir=regress --outputdir=regress
-ISOLATION = uncommitted own_changes repeatable_read serializable
+ISOLATION = uncommitted own_changes repeatable_read serializable looked_up
 ISOLATION_OPTS = --inputdir=regress --outputdir=regress/output_iso
 
 EXTRA_CLEAN = c_src/*.o c_src/.flavour-* regress/results regress/output_iso regress/regression.diffs \

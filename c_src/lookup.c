@@ -102,9 +102,14 @@ pgjs_lookup_begin(Relation rel, AttrNumber attno, Snapshot snapshot, BlockNumber
 	indexes = RelationGetIndexList(rel);
 	foreach(lc, indexes)
 	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-		Oid			equal = is_usable(index) ? equality(index, attno, type) : InvalidOid;
+		Relation	index;
+		Oid			equal;
 
+		/* Nobody could cancel a wait here, for a REINDEX perhaps. It cannot be dropped: we hold a lock on the table. */
+		if (!ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock))
+			continue;
+		index = index_open(lfirst_oid(lc), NoLock);
+		equal = is_usable(index) ? equality(index, attno, type) : InvalidOid;
 		if (!OidIsValid(equal))
 		{
 			index_close(index, AccessShareLock);
