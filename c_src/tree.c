@@ -80,6 +80,8 @@ find_results(const PgjsPair *pair, PgjsRelInfo *info, JoinClauses *clauses)
 {
 	ListCell   *lc;
 
+	if (pair->root->placeholder_list == NIL)
+		return true;
 	foreach(lc, pair->joinrel->reltarget->exprs)
 	{
 		PlaceHolderVar *phv = lfirst(lc);
@@ -147,7 +149,6 @@ split_clauses(const PgjsPair *pair, bool on_deferred, PgjsRelInfo *info, JoinCla
 	ListCell   *lc;
 
 	memset(clauses, 0, sizeof(*clauses));
-	clauses->parallel_safe = true;
 	foreach(lc, pair->restrictlist)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
@@ -205,7 +206,7 @@ split_clauses(const PgjsPair *pair, bool on_deferred, PgjsRelInfo *info, JoinCla
 			filters = lappend(filters, rinfo);
 	}
 	/* What waits is the leader's in any case. */
-	clauses->parallel_safe &= list_difference_ptr(unsafe, deferred) == NIL;
+	clauses->parallel_safe = unsafe == NIL || list_difference_ptr(unsafe, deferred) == NIL;
 	clauses->keys = list_concat(pgjs_order_clauses(root, keys, NULL), computed_keys);
 	clauses->conditions = pgjs_order_clauses(root, conditions, &clauses->condition_cost);
 	clauses->filters = pgjs_order_clauses(root, filters, &clauses->cost);
@@ -437,7 +438,9 @@ keep_cheapest_join(const PgjsPair *pair, const JoinClauses *clauses, PgjsTree *o
 	}
 	if (search.best == NULL)
 		return false;
-	search.best->deferred = list_concat_copy(list_concat_copy(outer->deferred, inner->deferred), clauses->deferred);
+	if (outer->deferred != NIL || inner->deferred != NIL || clauses->deferred != NIL)
+		search.best->deferred = list_concat_copy(list_concat_copy(outer->deferred, inner->deferred),
+												 clauses->deferred);
 	*kept = search.best;
 	*kept_total = search.best_total;
 	return true;
