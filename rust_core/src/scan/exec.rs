@@ -393,8 +393,10 @@ impl HeapScanStream {
             })
             .collect::<Result<Vec<_>>>()?;
         let decoder = Box::new(PageDecoder::new(host, &relation, &columns, &self.scan, self.batch_size)?);
-        let lookup = KeyLookup::new(&self.scan, &columns)?;
-        self.state = State::LookingUp { part, decoder, lookup };
+        self.state = match KeyLookup::new(&self.scan, &columns)? {
+            Some(lookup) => State::LookingUp { part, decoder, lookup },
+            None => State::Reading { part, decoder, wanted: None },
+        };
         self.table = relation.name.into_owned();
         Ok(())
     }

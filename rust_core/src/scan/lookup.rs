@@ -33,8 +33,8 @@ struct Datums {
 unsafe impl Send for Datums {}
 
 impl KeyLookup {
-    /// For a scan whose columns are `columns` in the part.
-    pub fn new(scan: &Scan, columns: &[ScanColumn]) -> Result<Self> {
+    /// For a scan whose columns are `columns` in the part; `None` where it has no keys to go by.
+    pub fn new(scan: &Scan, columns: &[ScanColumn]) -> Result<Option<Self>> {
         let mut left = Vec::new();
         if !scan.filters.iter().any(|filter| filter.raises) {
             for keys in &scan.keys {
@@ -47,7 +47,7 @@ impl KeyLookup {
             }
         }
         left.sort_by_key(|(_, list)| Reverse(list.len()));
-        Ok(Self { left, current: None })
+        Ok((!left.is_empty()).then_some(Self { left, current: None }))
     }
 
     /// Goes on. `None` when it is not over; else the blocks that are wanted, all of them when there is nothing to go by.

@@ -11,8 +11,9 @@ use super::{
     AggregateNode, Clauses, ColumnSource, CommonKeyValues, Expr, FilterNode, JoinNode, Translated, Tree, TreeColumn,
     TreeKind, TreeNode, translate,
 };
-use crate::codec::JoinScanCodec;
+use crate::codec::{JoinScanCodec, with_runtime_filters};
 use crate::exchange::{CommonKeys, Distribution, DsmWriterExec, StreamKind, Treatment, key_hashes};
+use crate::key_list::with_key_lists;
 use crate::plan::expressions::variables;
 use crate::plan::testing::{
     FakeHost, NodePtr, aggref, int4, numeric_const, numeric_payload, numeric_typmod, op, task_context, var,
@@ -76,15 +77,17 @@ fn tree(nodes: Vec<TreeNode>, columns: Vec<TreeColumn>, exprs: Vec<NodePtr>, par
     Tree { host: &FakeHost, nodes, columns, exprs, tables, leaves, output: 2, participants }
 }
 
-/// What the plan looks like before and after it went through its bytes: the same.
+/// What the plan looks like; and after it went through its bytes the same, with what each participant adds to it.
 fn shape(translated: &Translated) -> Vec<String> {
     let codec = JoinScanCodec::default();
     let bytes = codec.encode(translated.plan.clone()).unwrap();
     let decoded = codec.decode(&bytes, &task_context()).unwrap();
     let lines = |plan| displayable(plan).indent(false).to_string();
-    assert_eq!(lines(decoded.as_ref()), lines(translated.plan.as_ref()));
+    let filtered = with_runtime_filters(translated.plan.clone(), &task_context()).unwrap();
+    let complete = with_key_lists(filtered).unwrap();
+    assert_eq!(lines(decoded.as_ref()), lines(complete.as_ref()));
     assert_eq!(codec.registry.len(), translated.streams.len());
-    lines(decoded.as_ref()).lines().map(str::to_string).collect()
+    lines(translated.plan.as_ref()).lines().map(str::to_string).collect()
 }
 
 /// t0(1) = t1(1), a filter on t0(2), a condition over both sides; t0 builds and is broadcast, or both are shuffled.
