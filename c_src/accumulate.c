@@ -21,7 +21,7 @@
  * nodes keeps to work_mem by temporary files. The nodes are made by hand as setrefs.c
  * leaves them.
  */
-#include "pg_joinscan.h"
+#include "run.h"
 
 #include "access/tupdesc.h"
 #include "catalog/pg_aggregate.h"

@@ -23,7 +23,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-#include "pg_joinscan.h"
+#include "run.h"
 
 /* A batch of a leaf ends at so many rows or bytes of by-reference values. */
 #define FETCH_ROWS			8192

@@ -11,7 +11,8 @@
  * two the plan's translation decides anew, with the Params' values; what is
  * found here serves the costs, and the join conditions that must be native.
  */
-#include "pg_joinscan.h"
+#include "planner.h"
+#include "run.h"
 
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"

@@ -11,7 +11,7 @@
  * An aggregate that has no native form whatever it is computed of is foreign:
  * PostgreSQL's own aggregation computes it within the plan (accumulate.c).
  */
-#include "pg_joinscan.h"
+#include "planner.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_aggregate.h"

@@ -7,7 +7,8 @@
  * participants share is divided by what they are worth together, reading pages
  * only in part.
  */
-#include "pg_joinscan.h"
+#include "planner.h"
+#include "run.h"
 
 #include <math.h>
 

@@ -15,7 +15,8 @@
  * EndCustomScan. After an ERROR none of them is called: es_query_cxt's reset
  * frees Rust's objects.
  */
-#include "pg_joinscan.h"
+#include "customscan.h"
+#include "planner.h"
 
 #include "access/sysattr.h"
 #include "catalog/objectaccess.h"

@@ -9,7 +9,7 @@
  *
  * Said to the client by a NOTICE, and to joinscan.verify by pgjs_reasons.
  */
-#include "pg_joinscan.h"
+#include "planner.h"
 
 #include "lib/stringinfo.h"
 #include "optimizer/pathnode.h"

@@ -8,7 +8,8 @@
  * its runs. Times are each operator's own work, without its inputs', and the
  * longest of all participants: that is who the others waited for.
  */
-#include "pg_joinscan.h"
+#include "customscan.h"
+#include "planner.h"
 
 #include "access/stratnum.h"
 #include "commands/explain.h"

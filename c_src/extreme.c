@@ -8,7 +8,7 @@
  * transition functions are called as nodeAgg.c would call them, and once more by
  * it, over what is left.
  */
-#include "pg_joinscan.h"
+#include "run.h"
 
 #include "access/htup_details.h"
 #include "access/transam.h"

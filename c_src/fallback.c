@@ -15,7 +15,8 @@
  * The rows of the fallback have passed every condition, the deferred ones
  * included, so they are projected alone. Without a fallback, 53200 stays.
  */
-#include "pg_joinscan.h"
+#include "customscan.h"
+#include "planner.h"
 
 #include "executor/executor.h"
 #include "miscadmin.h"

@@ -20,7 +20,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "pg_joinscan.h"
+#include "run.h"
 
 /* Processes that read a table side by side fill buffers in turn: a page's next may be some buffers on. */
 #define GUESSES		4

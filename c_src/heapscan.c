@@ -32,7 +32,7 @@
 #include "utils/memutils.h"
 #include "utils/spccache.h"
 
-#include "pg_joinscan.h"
+#include "run.h"
 
 #if PG_VERSION_NUM >= 170000
 #error "heapam's scan state has changed: pgjs_heappage_read must be adapted to it"

@@ -21,7 +21,7 @@
 #include "utils/memutils.h"
 #include "utils/pg_locale.h"
 
-#include "pg_joinscan.h"
+#include "run.h"
 
 StaticAssertDecl(sizeof(sig_atomic_t) == sizeof(int),
 				 "PgjsHost.interrupt_pending points at a sig_atomic_t");

@@ -15,7 +15,7 @@
  * Visible: one that mentions the inner side of a semi-join below, whose columns
  * are no more to be had, says the same of a column that is equal to it.
  */
-#include "pg_joinscan.h"
+#include "planner.h"
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"

@@ -8,7 +8,7 @@
  * its RelOptInfo: the join search asks for it again and again, GEQO from
  * contexts that do not last.
  */
-#include "pg_joinscan.h"
+#include "planner.h"
 
 #include "access/heaptoast.h"
 #include "access/sysattr.h"

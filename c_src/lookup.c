@@ -32,7 +32,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "pg_joinscan.h"
+#include "run.h"
 
 /* Keys and tuples of one step: it is over long before anybody waits for an interrupt to be served. */
 #define STEP				4096

@@ -12,7 +12,7 @@
  * There the Param stays a Param, the clause PostgreSQL's, and its evaluator runs
  * the InitPlan when a row comes that needs it, or never.
  */
-#include "pg_joinscan.h"
+#include "planner.h"
 
 #include "catalog/pg_type.h"
 #include "executor/nodeSubplan.h"

@@ -11,7 +11,8 @@
  * executor, and at the begin of each run for parameters that change. A pruned
  * part has no blocks: that is all that participants notice.
  */
-#include "pg_joinscan.h"
+#include "planner.h"
+#include "run.h"
 
 #include "catalog/pg_class.h"
 #include "executor/execPartition.h"

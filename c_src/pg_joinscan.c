@@ -7,7 +7,8 @@
  * the postmaster runs _PG_init and forks afterwards: it starts no thread and
  * no runtime, and calls nothing in Rust.
  */
-#include "pg_joinscan.h"
+#include "customscan.h"
+#include "planner.h"
 
 #include <float.h>
 

@@ -10,7 +10,8 @@
  *		custom_relids		all tables
  *		qual				the deferred clauses
  */
-#include "pg_joinscan.h"
+#include "customscan.h"
+#include "planner.h"
 
 #include "catalog/pg_type.h"
 #include "executor/nodeHash.h"

@@ -11,7 +11,7 @@
  * query can run, and one for several participants, with the exchanges between
  * them. A relation without a tree is PostgreSQL's, and so is all above it.
  */
-#include "pg_joinscan.h"
+#include "planner.h"
 
 #include <math.h>
 

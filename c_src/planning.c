@@ -7,7 +7,7 @@
  * PlannerGlobal; an entry lives in the same memory context, and its reset
  * callback takes it off the list.
  */
-#include "pg_joinscan.h"
+#include "planner.h"
 
 #include "utils/memutils.h"
 

@@ -28,7 +28,7 @@
 #include "storage/proc.h"
 #include "storage/shmem.h"
 
-#include "pg_joinscan.h"
+#include "run.h"
 
 /* The header of an shm_mq is private to it; its smallest queue bounds it. */
 #define QUEUE_HEADER		MAXALIGN(shm_mq_minimum_size)

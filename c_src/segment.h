@@ -26,7 +26,7 @@
 
 #include "storage/condition_variable.h"
 
-#include "pg_joinscan.h"
+#include "run.h"
 
 #define PGJS_KEY_SHARED			UINT64CONST(1)
 #define PGJS_KEY_PLAN			UINT64CONST(2)

@@ -15,7 +15,7 @@
  * A key of several columns is common if the product of its columns' shares
  * says so: as elsewhere in PostgreSQL, columns are taken to be independent.
  */
-#include "pg_joinscan.h"
+#include "planner.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_statistic.h"

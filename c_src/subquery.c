@@ -9,7 +9,7 @@
  *
  *		sum(x) WHERE y < (SELECT ...)	->	Aggregate <- PostgreSQL Filter <- gather <- joins
  */
-#include "pg_joinscan.h"
+#include "planner.h"
 
 #include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"

@@ -11,7 +11,7 @@
  *		deferred	what only PostgreSQL in the leader can evaluate, on the rows of all joins
  *		results		PlaceHolderVars that get their value here
  */
-#include "pg_joinscan.h"
+#include "planner.h"
 
 #include <math.h>
 

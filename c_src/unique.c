@@ -13,7 +13,7 @@
  * nothing. Its other columns are those of some row of the group, all of the
  * same one: whatever an expression makes of them is one row's.
  */
-#include "pg_joinscan.h"
+#include "planner.h"
 
 #include <math.h>
 

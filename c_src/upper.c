@@ -14,7 +14,7 @@
  *					sorted per participant -> gather -> merged, the functions in the leader
  *		sort		per participant, its first rows alone under a LIMIT or DISTINCT ON -> gather -> merged in the leader
  */
-#include "pg_joinscan.h"
+#include "planner.h"
 
 #include <math.h>
 

@@ -21,7 +21,8 @@
  * serialization failures. No Rust frame lies below
  * its PG_TRY, since Rust never runs a query.
  */
-#include "pg_joinscan.h"
+#include "customscan.h"
+#include "planner.h"
 
 #include "access/xact.h"
 #include "catalog/pg_collation.h"

@@ -7,7 +7,7 @@
  * peers. What an aggregate finds in it is computed anew where it does not begin
  * at its partition's begin; so such a frame has to be short.
  */
-#include "pg_joinscan.h"
+#include "planner.h"
 
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_type.h"
