@@ -177,7 +177,7 @@ look_up(const PgjsTree *join, int workers, PgjsCost *probe, double *rows)
 
 	if (scan->kind != PGJS_TREE_SCAN || scan->lookups == NULL || !wants_partners(join->join_type) ||
 		keys * scan->least_lookup / worth(workers) >= probe->startup + probe->run ||
-		keys > Min(PGJS_LOOKUPS_PER_PAGE * (double) scan->lookups->pages, PGJS_MOST_LOOKUPS))
+		keys * pgjs_participants(workers) * PGJS_PAGES_PER_LOOKUP > scan->lookups->pages || keys > PGJS_MOST_LOOKUPS)
 		return;
 	foreach(lc, scan->lookups->pathlist)
 	{

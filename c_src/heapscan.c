@@ -195,7 +195,7 @@ pgjs_heapscan_look_up(PgjsHeapScan *scan, uint32_t number, AttrNumber attno, con
 	old = MemoryContextSwitchTo(GetMemoryChunkContext(scan));
 	if (part->h_lookup == NULL)
 		part->h_lookup = pgjs_lookup_begin(part->h_scan->rs_base.rs_rd, attno, part->h_scan->rs_base.rs_snapshot,
-										   part->h_scan->rs_nblocks, nkeys);
+										   part->h_scan->rs_nblocks, nkeys, scan->h_participants);
 	if (part->h_lookup != NULL)
 		out->state = pgjs_lookup_step(part->h_lookup, keys, nkeys);
 	if (out->state == PGJS_LOOKUP_NONE)

@@ -36,6 +36,8 @@
 
 /* Keys and tuples of one step: it is over long before anybody waits for an interrupt to be served. */
 #define STEP				4096
+/* So many keys show what all will come to. */
+#define TRIAL_KEYS			64
 /* Tuples that there is room for at first. */
 #define FIRST_TUPLES		1024
 
@@ -90,14 +92,16 @@ equality(Relation index, AttrNumber attno, Oid type)
 }
 
 PgjsTupleLookup *
-pgjs_lookup_begin(Relation rel, AttrNumber attno, Snapshot snapshot, BlockNumber nblocks, uint32 nkeys)
+pgjs_lookup_begin(Relation rel, AttrNumber attno, Snapshot snapshot, BlockNumber nblocks, uint32 nkeys,
+				  uint32 participants)
 {
 	PgjsTupleLookup *lookup = NULL;
 	Oid			type = TupleDescAttr(RelationGetDescr(rel), attno - 1)->atttypid;
 	List	   *indexes;
 	ListCell   *lc;
 
-	if (!enable_indexscan || !IsMVCCSnapshot(snapshot) || nkeys / PGJS_LOOKUPS_PER_PAGE >= nblocks)
+	if (!enable_indexscan || !IsMVCCSnapshot(snapshot) ||
+		(uint64) nkeys * participants * PGJS_PAGES_PER_LOOKUP > nblocks)
 		return NULL;
 	indexes = RelationGetIndexList(rel);
 	foreach(lc, indexes)
@@ -195,6 +199,17 @@ add_tuple(PgjsTupleLookup *lookup, ItemPointer tid)
 	return true;
 }
 
+/* By the keys so far: will there be so many tuples that the index does not pay? */
+static bool
+is_hopeless(const PgjsTupleLookup *lookup, uint32 nkeys)
+{
+	double		factor = (double) nkeys / lookup->l_next;
+
+	return lookup->l_next >= TRIAL_KEYS &&
+		(factor * lookup->l_changes > PGJS_LOOKUP_SHARE * lookup->l_nblocks ||
+		 factor * lookup->l_ntuples > PGJS_MOST_FOUND);
+}
+
 PgjsLookupState
 pgjs_lookup_step(PgjsTupleLookup *lookup, const Datum *keys, uint32 nkeys)
 {
@@ -217,7 +232,7 @@ pgjs_lookup_step(PgjsTupleLookup *lookup, const Datum *keys, uint32 nkeys)
 		tid = index_getnext_tid(lookup->l_scan, ForwardScanDirection);
 		if (tid == NULL)
 			lookup->l_within = false;
-		else if (!add_tuple(lookup, tid))
+		if (tid == NULL ? is_hopeless(lookup, nkeys) : !add_tuple(lookup, tid))
 		{
 			pgjs_lookup_end(lookup);
 			pfree(lookup->l_tuples);

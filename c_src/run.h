@@ -45,8 +45,12 @@ extern void pgjs_queues_detach(PgjsQueues *queues);
 
 typedef struct PgjsTupleLookup PgjsTupleLookup;
 
-/* As many keys can be looked up while a page is read, all its tuples with it. */
-#define PGJS_LOOKUPS_PER_PAGE	4
+/*
+ * To look a key up takes about as long as to read a page with all its tuples,
+ * and all participants look all keys up, while they share the pages: so many
+ * times the participants there must be pages for each key.
+ */
+#define PGJS_PAGES_PER_LOOKUP	4
 /* Tuples on more than this share of the pages, one by one, take as long as all tuples of all pages. */
 #define PGJS_LOOKUP_SHARE		0.75
 /* Nor so many tuples: they are slow to sort, which nobody can interrupt. */
@@ -56,11 +60,12 @@ typedef struct PgjsTupleLookup PgjsTupleLookup;
 
 /*
  * For `nkeys` distinct keys, not NULL, of the type of attribute `attno`, in a
- * table of `nblocks` pages; in the current context, as all that follows. NULL
- * where no index serves, or reading all pages is as fast.
+ * table of `nblocks` pages, whose keys each of `participants` looks up; in the
+ * current context, as all that follows. NULL where no index serves, or reading
+ * all pages is as fast.
  */
 extern PgjsTupleLookup *pgjs_lookup_begin(Relation rel, AttrNumber attno, Snapshot snapshot, BlockNumber nblocks,
-										  uint32 nkeys);
+										  uint32 nkeys, uint32 participants);
 /* A step, always with the same keys. NONE: there turned out to be too many tuples; the lookup has ended. */
 extern PgjsLookupState pgjs_lookup_step(PgjsTupleLookup *lookup, const Datum *keys, uint32 nkeys);
 /* Once it is DONE: the pages, ascending; and the line pointers on one of them. */
