@@ -31,6 +31,8 @@
 #define PGJS_FILTER_ROW		0.2
 /* One row of Datums on its way to PostgreSQL's evaluator, or from a plan of its. In cpu_tuple_cost. */
 #define PGJS_CALL_ROW		0.5
+/* Looking a key up, against PostgreSQL's index scan for it: few rows of a page make small batches. Factor on its cost. */
+#define PGJS_LOOKUP			1.25
 /* One pair of rows of a nested loop. In cpu_operator_cost. */
 #define PGJS_NESTED_PAIR	0.5
 /* Copying a row to the build side, hashing it, inserting it. In cpu_operator_cost. */
@@ -191,9 +193,8 @@ look_up(const PgjsTree *join, int workers, PgjsCost *probe, double *rows)
 			continue;
 		/* Before the table's own conditions. */
 		found = keys * path->rows * scan->lookups->tuples / Max(scan->lookups->rows, 1.0);
-		cost.startup = keys * index->indextotalcost;
-		cost.run = keys * (path->total_cost - index->indextotalcost + path->rows * PGJS_DECODE_ROW * cpu_tuple_cost) /
-			worth(workers);
+		cost.startup = PGJS_LOOKUP * keys * index->indextotalcost;
+		cost.run = PGJS_LOOKUP * keys * (path->total_cost - index->indextotalcost) / worth(workers);
 		cost.decoding = 0.0;
 		if (found <= Min(PGJS_LOOKUP_SHARE * scan->lookups->pages, PGJS_MOST_FOUND) &&
 			cost.startup + cost.run < probe->startup + probe->run)

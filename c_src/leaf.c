@@ -335,7 +335,7 @@ make_scan(PlannerInfo *root, RelOptInfo *rel, List *parts)
 }
 
 /* A leaf's rows come one by one and are the leader's alone: what PostgreSQL must be better by. Factor. */
-#define PGJS_CLEARLY_CHEAPER	2.0
+#define PGJS_CLEARLY_CHEAPER	4.0
 
 /* Do indexes, of the table or of its parts, beat reading all by far? Or few parts at run time, reading them all? */
 static bool

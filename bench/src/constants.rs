@@ -56,9 +56,10 @@ const COMPARISON: &str = "PGJS_COMPARISON";
 const PAGE: &str = "seq_page_cost";
 
 /// What the operators' times do not tell.
-const UNTOLD: [(&str, &str); 6] = [
+const UNTOLD: [(&str, &str); 7] = [
     ("PGJS_SHARED_PAGE", "elapsed time of many participants, not work"),
     ("PGJS_CALL_ROW", "PostgreSQL's evaluator has no time of its own"),
+    ("PGJS_LOOKUP", "a factor on PostgreSQL's own cost"),
     ("PGJS_STORE_ROW", "PostgreSQL's aggregates have no time of their own"),
     ("PGJS_BATCH_ROWS", "a size, no time"),
     ("PGJS_HASH_OVERHEAD", "a size, no time"),

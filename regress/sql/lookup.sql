@@ -133,6 +133,12 @@ create index odd_new on odd (k);
 select c.* from compare('select o.id, o.k from odd o join few f on o.k = f.k') c;
 rollback;
 
+-- a table that an index reads far more cheaply than a scan is PostgreSQL's to read, in the leader
+create index odd_id on odd (id);
+explain (costs off) select o.k, m.id from odd o join many m on m.k = o.k where o.id between 5 and 8;
+select c.*, looks_up(q)
+  from (values ('select o.k, m.id from odd o join many m on m.k = o.k where o.id between 5 and 8')) v (q), compare(q) c;
+
 -- partitions and children, each with its own index or none, and its own order of columns
 create table divided (id int, k int, filler text) partition by range (id);
 create table divided_1 partition of divided for values from (0) to (5000);
