@@ -31,7 +31,7 @@
 #define PGJS_FILTER_ROW		0.2
 /* One row of Datums on its way to PostgreSQL's evaluator, or from a plan of its. In cpu_tuple_cost. */
 #define PGJS_CALL_ROW		0.5
-/* Looking a key up, against PostgreSQL's index scan for it: few rows of a page make small batches. Factor on its cost. */
+/* Looking a key up, against PostgreSQL's index scan for it: pages with few rows make small batches. Factor. */
 #define PGJS_LOOKUP			1.25
 /* One pair of rows of a nested loop. In cpu_operator_cost. */
 #define PGJS_NESTED_PAIR	0.5
@@ -49,8 +49,9 @@
 #define PGJS_COMPARISON		0.5
 /* Gathering the columns of a joined row. In cpu_tuple_cost. */
 #define PGJS_OUTPUT_ROW		0.2
-/* Partitioning, encoding and decoding a row on its way through a queue. In cpu_tuple_cost. */
-#define PGJS_EXCHANGE_ROW	0.1
+/* Partitioning, encoding and decoding a row on its way through a queue, and what its new neighbours cost: of keys in a
+ * range, or in order, a hash table is faster than of those that a hash spreads. In cpu_tuple_cost. */
+#define PGJS_EXCHANGE_ROW	0.5
 /* Moving one byte through a queue; a page read in sequence is 1 / 8192 = 0.00012 a byte. */
 #define PGJS_EXCHANGE_BYTE	0.0001
 /* One row from arrays into a slot, in the leader. In cpu_tuple_cost. */

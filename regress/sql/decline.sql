@@ -19,8 +19,10 @@ select declined('select l.* from line l join line m on l.purchase = m.purchase')
 reset work_mem;
 reset hash_mem_multiplier;
 -- too cheap
+set cpu_tuple_cost = 0.01;
 set joinscan.min_cost = 1000000;
 select declined('select p.id from purchase p join buyer b on p.buyer = b.id');
+reset cpu_tuple_cost;
 reset joinscan.min_cost;
 -- switched off: no word
 set joinscan.enabled = off;

@@ -14,6 +14,8 @@ begin
         'parallel_setup_cost = 0',
         'parallel_tuple_cost = 0',
         'min_parallel_table_scan_size = 0',
+        -- shuffles, where small tables would be broadcast
+        'cpu_tuple_cost = 0.002',
         'search_path = pgjs_test, public']
     loop
         execute format('alter database %I set ', current_database()) || setting;

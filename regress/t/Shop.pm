@@ -25,6 +25,7 @@ set max_parallel_workers_per_gather = 2;
 set parallel_setup_cost = 0;
 set parallel_tuple_cost = 0;
 set min_parallel_table_scan_size = 0;
+set cpu_tuple_cost = 0.002; -- shuffles, where small tables would be broadcast
 set work_mem = '256MB';
 };
 }

@@ -140,6 +140,10 @@ fn settings(rng: &mut Rng) -> Vec<String> {
         settings.push("parallel_setup_cost = 0".into());
         settings.push("parallel_tuple_cost = 0".into());
         settings.push("min_parallel_table_scan_size = 0".into());
+        if rng.percent(60) {
+            // Shuffles, where tables as small as these would be broadcast.
+            settings.push("cpu_tuple_cost = 0.002".into());
+        }
     } else {
         settings.push("max_parallel_workers_per_gather = 0".into());
     }
