@@ -162,13 +162,19 @@ pin_limit(const PgjsHeapScan *scan, Relation rel)
 	return Max(1, Min(limit, MAX_PINS));
 }
 
+static HeapPart *
+open_part(PgjsHeapScan *scan, uint32 number)
+{
+	if (number >= scan->h_nparts || scan->h_parts[number].h_scan == NULL)
+		elog(ERROR, "part %u of a scan is not open", number);
+	return &scan->h_parts[number];
+}
+
 PgjsIo
 pgjs_heapscan_open(PgjsHeapScan *scan, uint32_t number, PgjsRelation *relation)
 {
-	const HeapPart *part = &scan->h_parts[number];
+	const HeapPart *part = open_part(scan, number);
 
-	if (number >= scan->h_nparts || part->h_scan == NULL)
-		elog(ERROR, "part %u of a scan is not open", number);
 	relation->attributes = part->h_attributes;
 	relation->natts = part->h_natts;
 	relation->attnos = part->h_map == NULL ? NULL : part->h_map->attnums;
@@ -183,11 +189,9 @@ PgjsIo
 pgjs_heapscan_look_up(PgjsHeapScan *scan, uint32_t number, AttrNumber attno, const Datum *keys, uint32 nkeys,
 					  PgjsLookup *out)
 {
-	HeapPart   *part = &scan->h_parts[number];
+	HeapPart   *part = open_part(scan, number);
 	MemoryContext old;
 
-	if (number >= scan->h_nparts || part->h_scan == NULL)
-		elog(ERROR, "part %u of a scan is not open", number);
 	if (attno < 1 || attno > (AttrNumber) part->h_natts || part->h_attributes[attno - 1].attisdropped)
 		elog(ERROR, "attribute %d of relation \"%s\" does not exist", attno, part->h_name);
 

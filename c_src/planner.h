@@ -22,8 +22,8 @@ typedef struct PgjsPlanning
 	struct HTAB *clauses;		/* clause.c: answers, or NULL before the first */
 	struct PgjsClause *clause;	/* clause.c: the one asked about last, or NULL */
 	List	   *comparisons;	/* clause.c: of PgjsClause, of columns, no two of them alike */
-	struct HTAB *computed_keys; /* key.c: likewise */
-	struct HTAB *equalities;	/* skew.c: likewise */
+	struct HTAB *computed_keys; /* key.c: answers, likewise */
+	struct HTAB *equalities;	/* skew.c: answers, likewise */
 	List	   *foreign;		/* leaf.c: of ForeignInfo */
 	List	   *levels;			/* planner.c: of Level */
 } PgjsPlanning;
