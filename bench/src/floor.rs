@@ -1,5 +1,5 @@
-//! Single costs against their targets: what a launch costs at least, what a row costs on its way in and out, what
-//! planning costs, how work grows with the tables and shrinks with workers.
+//! Single costs against their targets: what a launch costs at least, what a row costs on its way in and out, what a key
+//! that many rows have, what planning costs, how work grows with the tables and shrinks with workers.
 //!
 //! The server's own clock counts: EXPLAIN (ANALYZE, TIMING OFF), so no client, no formatting, no clock for each row;
 //! medians of interleaved runs.
@@ -32,7 +32,8 @@ pub struct Floor {
     runs: usize,
     #[arg(long, default_value_t = 2)]
     workers: u32,
-    /// What rust_core's test `exchange::throughput` printed: bytes per second of a shuffle, and of memcpy
+    /// What rust_core's test `exchange::throughput` printed: bytes per second of a shuffle and of memcpy from one thread to
+    /// another, and of both on one thread; of narrow rows, then of wide ones
     #[arg(long, value_delimiter = ',')]
     exchange: Vec<f64>,
     /// Only costs whose name contains one of these, separated by commas
@@ -148,10 +149,11 @@ pub fn run(floor: &Floor) -> io::Result<bool> {
         "{:<34}{:>12}{:>12} {:<7}{:>7}  {:<8}{:<9}note",
         "cost", "JoinScan", "reference", "unit", "ratio", "target", "is"
     );
-    let parts: [(&str, Part); 6] = [
+    let parts: [(&str, Part); 7] = [
         ("launch", launch),
         ("emit", emit),
         ("exchange", exchange),
+        ("skew", skew),
         ("scan", scan),
         ("planning", planning),
         ("scaling", scaling),
@@ -276,14 +278,62 @@ fn emit(floor: &Floor) -> io::Result<Vec<Figure>> {
 }
 
 fn exchange(floor: &Floor) -> io::Result<Vec<Figure>> {
-    let [shuffle, memcpy] = floor.exchange[..] else { return Ok(Vec::new()) };
-    Ok(vec![Figure {
-        what: "exchange, shuffle".into(),
-        figure: shuffle / 1e9,
-        reference: memcpy / 1e9,
+    let figure = |what: String, rate: f64, reference: f64, target, note: &str| Figure {
+        what,
+        figure: rate / 1e9,
+        reference: reference / 1e9,
         unit: "GB/s",
-        target: Target::AtLeast(0.5),
-        note: "partition, encode, copy in, copy out, decode; against memcpy in and out of the same ring".into(),
+        target,
+        note: format!("partition, encode, copy in, copy out, decode; against memcpy in and out; {note}"),
+    };
+    let mut figures = Vec::new();
+    for (rates, rows) in floor.exchange.chunks_exact(4).zip(["narrow", "wide"]) {
+        let what = format!("exchange, {rows} rows");
+        figures.push(figure(what.clone(), rates[0], rates[1], Target::AtLeast(0.5), "from thread to thread"));
+        figures.push(figure(format!("{what}, one thread"), rates[2], rates[3], Target::None, "both sides in turns"));
+    }
+    Ok(figures)
+}
+
+/// The same join of two large tables where half of one's rows have one key, and where each key has as many rows as any
+/// other: as many pairs in both. With workers, whose shares the key could make uneven, and too little memory for copies
+/// of the other table in each.
+fn skew(floor: &Floor) -> io::Result<Vec<Figure>> {
+    let mut owner = Side::open(floor, &floor.database, false, 0)?;
+    owner.session.ask("set client_min_messages = warning; drop schema if exists joinscan_bench cascade;")?;
+    owner.session.ask(
+        "create schema joinscan_bench;
+         create table joinscan_bench.keys as select i as k, i as v, repeat('x', 60) as pad from generate_series(1, 500000) i;
+         create table joinscan_bench.even as
+             select i % 500000 + 1 as k, i as v, repeat('x', 60) as pad from generate_series(1, 2000000) i;
+         create table joinscan_bench.skewed as
+             select case when i % 2 = 0 then 7 else i % 500000 + 1 end as k, i as v, repeat('x', 60) as pad
+             from generate_series(1, 2000000) i;
+         vacuum analyze joinscan_bench.keys, joinscan_bench.even, joinscan_bench.skewed;",
+    )?;
+    let mut side = Side::open(floor, &floor.database, true, floor.workers)?;
+    side.session.ask("set work_mem = '16MB';")?;
+    let join = |table: &str| {
+        format!(
+            "select count(*), sum(f.v), sum(keys.v), max(f.pad), max(keys.pad)
+             from joinscan_bench.{table} f join joinscan_bench.keys using (k)"
+        )
+    };
+    let lines = side.explain("verbose, costs off", &join("skewed"))?;
+    let note = match lines.iter().find_map(|line| line.trim().strip_prefix("Common Keys")) {
+        Some(common) => format!("against none on more than four; common keys{common}"),
+        None => "against none on more than four; no key is set apart".into(),
+    };
+    let [skewed, even] =
+        medians(floor.runs, || Ok([side.execute(&join("skewed"))?.ms, side.execute(&join("even"))?.ms]))?;
+    owner.session.ask("drop schema joinscan_bench cascade;")?;
+    Ok(vec![Figure {
+        what: "skew, half of the rows on one key".into(),
+        figure: skewed,
+        reference: even,
+        unit: "ms",
+        target: Target::AtMost(1.5),
+        note,
     }])
 }
 

@@ -50,7 +50,7 @@ enum Command {
     Run(Runs),
     /// Show what each operator of JoinScan's plans did: rows, time of its own, bytes
     Profile(Runs),
-    /// Measure single costs against their targets: launch, emit, exchange, scan, planning, scaling
+    /// Measure single costs against their targets: launch, emit, exchange, skew, scan, planning, scaling
     Floor(floor::Floor),
     /// Compare costs with measured times: what is chosen, what that loses, what each constant of cost.c should be
     Costs(costs::Costs),

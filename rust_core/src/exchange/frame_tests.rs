@@ -10,7 +10,8 @@ use arrow::compute::take_record_batch;
 use arrow::datatypes::{Schema, i256};
 use proptest::prelude::*;
 
-use super::batch::{BatchEncoder, decode_batch};
+use super::batch::decode_batch;
+use super::encoder::BatchEncoder;
 use super::frames::Frame;
 use crate::error::Error;
 
@@ -43,8 +44,18 @@ fn batch() -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap()
 }
 
+/// What the frame was before is not seen in it.
+fn encode(batch: &RecordBatch, rows: Option<&[u32]>) -> Vec<u8> {
+    let mut encoder = BatchEncoder::default();
+    let (mut frame, mut used) = (vec![], vec![0xff; 4000]);
+    encoder.encode(&mut used, 7, batch, rows).unwrap();
+    encoder.encode(&mut frame, 7, batch, rows).unwrap();
+    assert_eq!(used, frame);
+    frame
+}
+
 fn round_trip(batch: &RecordBatch, rows: Option<&[u32]>) -> RecordBatch {
-    let bytes = BatchEncoder::default().encode(7, batch, rows).unwrap();
+    let bytes = encode(batch, rows);
     let Frame::Batch { stream: 7, body } = Frame::parse(&bytes).unwrap() else { panic!("not a batch") };
     decode_batch(body, &batch.schema()).unwrap()
 }
@@ -141,7 +152,7 @@ fn read_all(bytes: &[u8]) {
 
 #[test]
 fn every_flipped_bit_is_refused_or_read() {
-    let bytes = BatchEncoder::default().encode(7, &batch(), None).unwrap();
+    let bytes = encode(&batch(), None);
     for at in 0..8 * bytes.len() {
         let mut bytes = bytes.clone();
         bytes[at / 8] ^= 1 << (at % 8);
@@ -163,7 +174,7 @@ proptest! {
         cut in any::<prop::sample::Index>(),
         shorten in any::<bool>(),
     ) {
-        let mut bytes = BatchEncoder::default().encode(7, &batch(), None).unwrap();
+        let mut bytes = encode(&batch(), None);
         for (at, value) in damage {
             let at = at.index(bytes.len());
             bytes[at] = value;

@@ -12,7 +12,7 @@ use prost::Message;
 
 use crate::error::{Error, Result, sqlstate};
 
-const HEADER: usize = 16;
+pub(super) const HEADER: usize = 16;
 
 /// What participants say to each other.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ struct ErrorBody {
 
 const START_STREAM: u8 = 1;
 const STOP_STREAM: u8 = 2;
-const BATCH: u8 = 3;
+pub(super) const BATCH: u8 = 3;
 const END_OF_STREAM: u8 = 4;
 const ERROR: u8 = 5;
 const SESSION_END: u8 = 6;
@@ -66,13 +66,17 @@ pub(super) fn corrupted(what: impl Into<String>) -> Error {
     Error::new(sqlstate::DATA_CORRUPTED, "invalid JoinScan frame").with_detail(what)
 }
 
-/// Header of a frame with so many bytes after it, and room for them.
-fn header(kind: u8, stream: u32, body: usize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEADER + body);
-    bytes.extend_from_slice(&[kind, 0, 0, 0]);
-    bytes.extend_from_slice(&stream.to_le_bytes());
-    bytes.extend_from_slice(&(body as u64).to_le_bytes());
+/// Header of a frame with so many bytes after it.
+pub(super) fn header(kind: u8, stream: u32, body: usize) -> [u8; HEADER] {
+    let mut bytes = [0; HEADER];
+    bytes[0] = kind;
+    bytes[4..8].copy_from_slice(&stream.to_le_bytes());
+    bytes[8..].copy_from_slice(&(body as u64).to_le_bytes());
     bytes
+}
+
+fn frame(kind: u8, stream: u32, body: &[u8]) -> Vec<u8> {
+    [&header(kind, stream, body.len()), body].concat()
 }
 
 pub(super) fn u64_at(bytes: &[u8], at: usize) -> Result<u64> {
@@ -81,31 +85,15 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> Result<u64> {
     Ok(u64::from_le_bytes(slice.try_into().map_err(|_| corrupted("The frame is cut short."))?))
 }
 
-/// A Batch frame, up to its body.
-pub(super) fn batch_header(stream: u32, body: usize) -> Vec<u8> {
-    header(BATCH, stream, body)
-}
-
 impl<'a> Frame<'a> {
     pub fn encode(&self) -> Vec<u8> {
         match self {
-            Self::StartStream { stream, filter } => {
-                let mut bytes = header(START_STREAM, *stream, filter.len());
-                bytes.extend_from_slice(filter);
-                bytes
-            }
-            Self::StopStream { stream } => header(STOP_STREAM, *stream, 0),
-            Self::SessionEnd => header(SESSION_END, 0, 0),
-            Self::Batch { stream, body } => {
-                let mut bytes = header(BATCH, *stream, body.len());
-                bytes.extend_from_slice(body);
-                bytes
-            }
-            Self::EndOfStream { stream, rows, bytes: sent } => {
-                let mut bytes = header(END_OF_STREAM, *stream, 16);
-                bytes.extend_from_slice(&rows.to_le_bytes());
-                bytes.extend_from_slice(&sent.to_le_bytes());
-                bytes
+            Self::StartStream { stream, filter } => frame(START_STREAM, *stream, filter),
+            Self::StopStream { stream } => frame(STOP_STREAM, *stream, &[]),
+            Self::SessionEnd => frame(SESSION_END, 0, &[]),
+            Self::Batch { stream, body } => frame(BATCH, *stream, body),
+            Self::EndOfStream { stream, rows, bytes } => {
+                frame(END_OF_STREAM, *stream, &[rows.to_le_bytes(), bytes.to_le_bytes()].concat())
             }
             Self::Error { stream, error } => {
                 let body = match error {
@@ -122,10 +110,7 @@ impl<'a> Frame<'a> {
                         context: context.clone(),
                     },
                 };
-                let body = body.encode_to_vec();
-                let mut bytes = header(ERROR, *stream, body.len());
-                bytes.extend_from_slice(&body);
-                bytes
+                frame(ERROR, *stream, &body.encode_to_vec())
             }
         }
     }

@@ -20,6 +20,7 @@
 pub mod batch;
 pub mod channel;
 pub mod control;
+pub mod encoder;
 pub mod frames;
 pub mod key_filter;
 pub mod partition;

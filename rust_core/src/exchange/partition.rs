@@ -23,6 +23,9 @@ use datafusion::physical_plan::PhysicalExpr;
 use super::key_filter::{evaluate, hashes_of};
 use crate::error::Result;
 
+/// Targets up to which it is faster to go over the rows for each.
+const PASSES: usize = 8;
+
 /// What becomes of rows with a common key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
 #[repr(i32)]
@@ -92,14 +95,21 @@ impl Partitioner {
         let targets = self.rows.len();
         let by_hash = |hash: u64| ((u64::from(hash as u32) * targets as u64) >> 32) as usize;
         let rows = &mut self.rows;
-        rows.iter_mut().for_each(Vec::clear);
         match &self.common {
+            None if targets <= PASSES => {
+                let wanted: Vec<_> = hashes.iter().map(|&hash| by_hash(hash)).collect();
+                for (target, rows) in rows.iter_mut().enumerate() {
+                    select(&wanted, target, rows);
+                }
+            }
             None => {
+                rows.iter_mut().for_each(Vec::clear);
                 for (row, &hash) in (0..).zip(&hashes) {
                     rows[by_hash(hash)].push(row);
                 }
             }
             Some(common) => {
+                rows.iter_mut().for_each(Vec::clear);
                 let home = self.home.next(targets);
                 let nulls = keys
                     .iter()
@@ -119,6 +129,18 @@ impl Partitioner {
         }
         Ok(rows)
     }
+}
+
+/// The numbers of those of `targets` that are `target`. Each row is written, and stays where it counts: no branch, and
+/// no row waits for the one before it.
+fn select(targets: &[usize], target: usize, rows: &mut Vec<u32>) {
+    rows.resize(targets.len(), 0);
+    let mut count = 0;
+    for (row, &to) in (0..).zip(targets) {
+        rows[count] = row;
+        count += usize::from(to == target);
+    }
+    rows.truncate(count);
 }
 
 impl Home {
@@ -185,6 +207,26 @@ mod tests {
             assert!(parts.iter().map(copies).all(|count| count == 0 || count == 3), "{row:?}");
         }
         assert!(parts.iter().all(|part| part.len() > 50), "{parts:?}");
+    }
+
+    #[test]
+    fn how_many_targets_there_are_does_not_matter() {
+        let rows: Vec<_> = (0..300).map(|row| (Some(row), None)).collect();
+        let batches = [batch(&rows), batch(&rows[..100])];
+        for targets in 1..2 * PASSES {
+            let mut partitioner = Partitioner::new(keys(), None, targets, Some(0));
+            for batch in &batches {
+                let hashes = key_hashes(&keys(), batch).unwrap();
+                let parts = partitioner.partition(batch).unwrap();
+                assert_eq!(parts.len(), targets);
+                assert_eq!(parts.iter().map(Vec::len).sum::<usize>(), batch.num_rows());
+                for (target, rows) in (0..).zip(parts) {
+                    assert!(rows.is_sorted());
+                    let to = |row: &u32| (u128::from(hashes[*row as usize] as u32) * targets as u128) >> 32;
+                    assert!(rows.iter().all(|row| to(row) == target));
+                }
+            }
+        }
     }
 
     #[test]

@@ -11,8 +11,8 @@ use datafusion::physical_plan::metrics::{BaselineMetrics, Time};
 use futures::future::{join_all, poll_fn};
 use futures::{FutureExt, StreamExt};
 
-use super::batch::BatchEncoder;
 use super::channel::{self, Sent};
+use super::encoder::BatchEncoder;
 use super::frames::Frame;
 use super::partition::Partitioner;
 use super::registry::{Distribution, StreamSource};
@@ -79,6 +79,8 @@ struct Outlets {
     stream: u32,
     targets: Vec<Outlet>,
     encoder: BatchEncoder,
+    /// Of each target, its last frame; what all get is the first's.
+    frames: Vec<Vec<u8>>,
 }
 
 struct Outlet {
@@ -97,13 +99,14 @@ impl Outlets {
             Distribution::Gather => 0..1,
             Distribution::Hash(_) | Distribution::Broadcast => topology.producers(),
         };
-        let targets = consumers
+        let targets: Vec<_> = consumers
             .map(|consumer| {
                 let local = if consumer == topology.participant { local.take() } else { None };
                 Outlet { consumer, local, stopped: false, rows: 0, bytes: 0 }
             })
             .collect();
-        Self { exchange, stream, targets, encoder: BatchEncoder::default() }
+        let frames = vec![vec![]; targets.len()];
+        Self { exchange, stream, targets, encoder: BatchEncoder::default(), frames }
     }
 
     /// The target that is this participant.
@@ -127,52 +130,35 @@ impl Outlets {
     async fn send_parts(&mut self, batch: &RecordBatch, parts: &[Vec<u32>], time: &Time) -> Result<()> {
         let mut loads = Vec::with_capacity(parts.len());
         let timer = time.timer();
-        for (target, rows) in self.targets.iter().zip(parts) {
+        for ((target, rows), frame) in self.targets.iter().zip(parts).zip(&mut self.frames) {
             loads.push(match (&target.local, rows.is_empty() || target.stopped) {
                 (_, true) => None,
                 (Some(_), _) => Some(Load::Own(take_record_batch(batch, &UInt32Array::from(rows.clone()))?)),
                 (None, _) => {
-                    let bytes = self.encoder.encode(self.stream, batch, Some(rows))?;
-                    Some(Load::Frame { bytes: Arc::new(bytes), rows: rows.len() })
+                    self.encoder.encode(frame, self.stream, batch, Some(rows))?;
+                    Some(Load::Frame { bytes: frame, rows: rows.len() })
                 }
             });
         }
         timer.done();
-        self.send(loads).await
+        send(&self.exchange, self.stream, &mut self.targets, loads).await
     }
 
     /// The whole batch to every target; encoded once.
     async fn send_all(&mut self, batch: RecordBatch, time: &Time) -> Result<()> {
-        let mut encoded: Option<Arc<Vec<u8>>> = None;
-        let mut frames = Vec::with_capacity(self.targets.len());
-        for target in &self.targets {
-            frames.push(if target.stopped {
-                None
-            } else if target.local.is_some() {
-                Some(Load::Own(batch.clone()))
-            } else {
-                let bytes = match &encoded {
-                    Some(bytes) => Arc::clone(bytes),
-                    None => {
-                        let _timer = time.timer();
-                        let bytes = Arc::new(self.encoder.encode(self.stream, &batch, None)?);
-                        encoded = Some(Arc::clone(&bytes));
-                        bytes
-                    }
-                };
-                Some(Load::Frame { bytes, rows: batch.num_rows() })
-            });
+        let is_remote = |target: &Outlet| target.local.is_none() && !target.stopped;
+        if self.targets.iter().any(is_remote) {
+            let _timer = time.timer();
+            self.encoder.encode(&mut self.frames[0], self.stream, &batch, None)?;
         }
-        self.send(frames).await
-    }
-
-    async fn send(&mut self, loads: Vec<Option<Load>>) -> Result<()> {
-        let (exchange, stream) = (&self.exchange, self.stream);
-        let sends = self.targets.iter_mut().zip(loads).filter_map(|(target, load)| {
-            let load = load?;
-            Some(target.send(exchange, stream, load))
+        let bytes = &self.frames[0][..];
+        let loads = self.targets.iter().map(|target| match (&target.local, target.stopped) {
+            (_, true) => None,
+            (Some(_), _) => Some(Load::Own(batch.clone())),
+            (None, _) => Some(Load::Frame { bytes, rows: batch.num_rows() }),
         });
-        join_all(sends).await.into_iter().collect()
+        let loads = loads.collect();
+        send(&self.exchange, self.stream, &mut self.targets, loads).await
     }
 
     /// Tells every consumer that still listens how the procedure ended.
@@ -206,8 +192,7 @@ impl Outlets {
                             Ok(()) => Frame::EndOfStream { stream, rows: target.rows, bytes: target.bytes },
                             Err(error) => Frame::Error { stream, error },
                         };
-                        let frame = Arc::new(frame.encode());
-                        target.send(exchange, stream, Load::Frame { bytes: frame, rows: 0 }).await
+                        target.send(exchange, stream, Load::Frame { bytes: &frame.encode(), rows: 0 }).await
                     }
                 }
             }
@@ -217,13 +202,19 @@ impl Outlets {
 }
 
 /// What goes out to one target.
-enum Load {
+enum Load<'a> {
     Own(RecordBatch),
-    Frame { bytes: Arc<Vec<u8>>, rows: usize },
+    Frame { bytes: &'a [u8], rows: usize },
+}
+
+/// Sends each target its load.
+async fn send(exchange: &Exchange, stream: u32, targets: &mut [Outlet], loads: Vec<Option<Load<'_>>>) -> Result<()> {
+    let sends = targets.iter_mut().zip(loads).filter_map(|(target, load)| Some(target.send(exchange, stream, load?)));
+    join_all(sends).await.into_iter().collect()
 }
 
 impl Outlet {
-    async fn send(&mut self, exchange: &Exchange, stream: u32, load: Load) -> Result<()> {
+    async fn send(&mut self, exchange: &Exchange, stream: u32, load: Load<'_>) -> Result<()> {
         match load {
             Load::Own(batch) => {
                 if let Some(local) = &self.local
@@ -238,7 +229,7 @@ impl Outlet {
                 let queue = topology.queue(data_channel(stream), topology.participant, self.consumer);
                 let stopped = || exchange.is_stopped(stream, self.consumer);
                 let sent =
-                    poll_fn(|cx| -> Poll<Result<Sent>> { channel::poll_send(session, queue, &bytes, stopped, cx) })
+                    poll_fn(|cx| -> Poll<Result<Sent>> { channel::poll_send(session, queue, bytes, stopped, cx) })
                         .await?;
                 match sent {
                     Sent::Stopped => self.stopped = true,

@@ -27,7 +27,8 @@ use datafusion::prelude::SessionConfig;
 use super::*;
 use crate::codec::JoinScanCodec;
 use crate::error::Result;
-use crate::exchange::batch::{BatchEncoder, decode_batch};
+use crate::exchange::batch::decode_batch;
+use crate::exchange::encoder::BatchEncoder;
 use crate::exchange::frames::Frame;
 use crate::plan::testing::{numeric_payload, task_context};
 use crate::scan::numeric::{Kind as Stored, Parsed};
@@ -104,7 +105,8 @@ impl Rows {
         let batches = runtime.block_on(async { common::collect(plan.execute(0, Arc::clone(context))?).await })?;
         let batch = concat_batches(&plan.schema(), &batches)?;
         // As another participant gets them.
-        let bytes = BatchEncoder::default().encode(1, &batch, None)?;
+        let mut bytes = vec![];
+        BatchEncoder::default().encode(&mut bytes, 1, &batch, None)?;
         let Frame::Batch { body, .. } = Frame::parse(&bytes)? else { panic!("not a batch") };
         decode_batch(body, &batch.schema())
     }
