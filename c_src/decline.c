@@ -215,11 +215,7 @@ pgjs_report_declines(PlannerInfo *root)
 	report_upper(root);
 	if (bms_membership(root->all_baserels) != BMS_MULTIPLE)
 		return;
-#if PG_VERSION_NUM >= 160000
-	top = find_join_rel(root, root->all_query_rels);
-#else
-	top = find_join_rel(root, root->all_baserels);
-#endif
+	top = pgjs_top_rel(root);
 	if (top == NULL)
 		return;
 	info = pgjs_relinfo(root, top);

@@ -74,9 +74,8 @@ inputs_of(Path *path, Path **inputs[2])
 #undef TWO_INPUTS
 }
 
-/* Its inputs are the same; NULL for kinds that fallbacks are not made of. */
-static Path *
-copy_path(const Path *path)
+Path *
+pgjs_copy_path(const Path *path)
 {
 	Path	  **inputs[2];
 	Size		size = inputs_of((Path *) path, inputs);
@@ -118,7 +117,7 @@ without_joinscans(PlannerInfo *root, Path *path)
 		{
 			Path	  **others[2];
 
-			copy = copy_path(path);
+			copy = pgjs_copy_path(path);
 			(void) inputs_of(copy, others);
 			*others[i] = replaced;
 			if (i == 0)
@@ -202,23 +201,22 @@ find_target(PlannerInfo *root, const Path *path, const List *columns)
 	return set_pathtarget_cost_width(root, target);
 }
 
-bool
+void
 pgjs_note_fallback(PlannerInfo *root, RelOptInfo *rel, PgjsRelInfo *info, const PathTarget *target, Path *path)
 {
 	const PgjsTree *tree = info->serial != NULL ? info->serial : info->parallel;
 	PathTarget *given;
 
 	if (tree == NULL || path == NULL || (info->fallback != NULL && path->total_cost >= info->fallback->total_cost))
-		return false;
+		return;
 	/* A join gives its columns as they are. */
 	given = IS_JOIN_REL(rel) ? path->pathtarget : find_target(root, path, pgjs_plan_columns(tree, target->exprs));
 	if (given != NULL)
-		path = copy_path(path);
+		path = pgjs_copy_path(path);
 	if (given == NULL || path == NULL)
-		return false;
+		return;
 	path->pathtarget = given;
 	info->fallback = path;
-	return true;
 }
 
 /* Are all of `exprs` in `target`, or to be computed of what is there? */

@@ -35,6 +35,7 @@ new_relinfo(MemoryContext cxt)
 
 	info->magic = PGJS_RELINFO_MAGIC;
 	info->postgres_total = get_float8_infinity();
+	info->matched = get_float8_infinity();
 	return info;
 }
 

@@ -183,16 +183,16 @@ typedef struct PgjsRelInfo
 {
 	uint32		magic;			/* PGJS_RELINFO_MAGIC: fdw_private is not ours alone to use */
 	const char *refusal;		/* of a join: why no pair can make a tree, or NULL */
-	bool		offered;		/* a path was given to add_path, or would have been in vain */
-	bool		raised;			/* to what a join below others must cost: its trees cost less */
-	Cost		offered_total;	/* what it cost then */
+	bool		offered;		/* a path was given to add_path */
+	List	   *pairs;			/* of a join: PgjsPairs whose trees are not joined yet */
 	const void *outer;			/* of a join: the pair asked about last, for comparison alone */
 	const void *inner;
+	double		matched;		/* of a join: rows that deferred clauses are asked about at most */
 	PgjsTree   *serial;			/* the cheapest tree for the leader alone, or NULL */
 	PgjsTree   *parallel;		/* the cheapest for several participants, or NULL */
 	Cost		serial_total;	/* of a join: what the two trees cost up to their root */
 	Cost		parallel_total;
-	Cost		postgres_total; /* of a join: PostgreSQL's cheapest seen, HUGE_VAL at first */
+	Cost		postgres_total; /* of all tables and what stands on them: of PostgreSQL's plan; else HUGE_VAL */
 	Path	   *fallback;		/* PostgreSQL's cheapest seen, a copy; or NULL */
 	struct PgjsRelInfo *unique; /* the same with unique rows for its semi-join: made when first asked for */
 	RelOptInfo *scanned;		/* of what stands on the joins: the relation of all tables */
@@ -223,6 +223,8 @@ extern Relids pgjs_level_unrepeatable(PlannerInfo *root);
 extern bool pgjs_wants_sort(const PlannerInfo *root);
 /* Can no plan of this level cost as much as joinscan.min_cost? */
 extern bool pgjs_level_is_small(PlannerInfo *root);
+/* The join of all tables of the level; NULL as long as there is none. */
+extern RelOptInfo *pgjs_top_rel(PlannerInfo *root);
 /*
  * The cheaper of the two trees of `info` as a path that gives `target`, or NULL
  * without a tree. Its parent is `scanned`, the relation of all its tables, also
@@ -231,8 +233,11 @@ extern bool pgjs_level_is_small(PlannerInfo *root);
  */
 extern PgjsPath *pgjs_cheapest_path(PlannerInfo *root, RelOptInfo *scanned, PathTarget *target,
 									const PgjsRelInfo *info);
-/* joinscan.min_cost = 0: `path` is all that `rel` has. */
+/* joinscan.min_cost = 0: `path` is all that `rel` has, or the path of a join's tree. Later pairs add others again. */
 extern void pgjs_force_path(RelOptInfo *rel, PgjsRelInfo *info, PgjsPath *path);
+extern void pgjs_force_join(PlannerInfo *root, RelOptInfo *joinrel);
+/* Adds JoinScans to the paths of `top`, which joins all tables of the level, where PostgreSQL's plan is dear enough. */
+extern void pgjs_offer_joins(PlannerInfo *root, RelOptInfo *top);
 /* PostgreSQL's cheapest path of `rel` in the order `pathkeys`, of those that are known by now; or NULL. */
 extern Path *pgjs_postgres_path(const RelOptInfo *rel, List *pathkeys);
 /* What its cheapest plan of `rel` costs, `path` being that path in any order. */
@@ -245,6 +250,8 @@ extern PgjsRelInfo *pgjs_relinfo(PlannerInfo *root, const RelOptInfo *rel);
 extern PgjsRelInfo *pgjs_relinfo_make(PlannerInfo *root, RelOptInfo *rel);
 /* The info of a base relation, made when first asked for; NULL for one that has no room for it. */
 extern PgjsRelInfo *pgjs_leaf(PlannerInfo *root, RelOptInfo *rel);
+/* The info of a relation, with all trees that it can have; NULL when it has none. */
+extern PgjsRelInfo *pgjs_trees(PlannerInfo *root, RelOptInfo *rel);
 
 /* One pair of relations, as the hook is given it. */
 typedef struct PgjsPair
@@ -284,11 +291,8 @@ extern RestrictInfo *pgjs_visible_clause(const PgjsPair *pair, RestrictInfo *rin
 extern const PgjsRelInfo *pgjs_unique(const PgjsPair *pair, RelOptInfo *rel, PgjsRelInfo *side, PgjsRelInfo *info);
 
 /* ---- tree.c: the join of two trees ---- */
-/*
- * Join the trees of the pair's relations; true when the join's trees became
- * cheaper or came to be. What it cannot do it declines, with a reason.
- */
-extern bool pgjs_join_trees(const PgjsPair *pair, PgjsRelInfo *info, const PgjsRelInfo *left,
+/* Joins the trees of the pair's relations, where that gives a first or a cheaper one. What it cannot do it declines. */
+extern void pgjs_join_trees(const PgjsPair *pair, PgjsRelInfo *info, const PgjsRelInfo *left,
 							const PgjsRelInfo *right);
 /* `tree` as one that also computes `columns`, PlaceHolderVars, which cost `per_tuple` a row. */
 extern PgjsTree *pgjs_with_columns(PgjsTree *tree, List *columns, Cost per_tuple);
@@ -355,11 +359,13 @@ extern List *pgjs_parts(PlannerInfo *root, RelOptInfo *rel);
 /* What is needed to rule out parts when the plan runs, or NULL. Can be copied; goes into the plan. */
 extern struct PartitionPruneInfo *pgjs_plan_pruning(PlannerInfo *root, Index relid, const List *parts);
 /* ---- fallback.c: PostgreSQL's plan, for when memory runs out ---- */
+/* A path with the same inputs; NULL for kinds that fallbacks are not made of, which are but few. */
+extern Path *pgjs_copy_path(const Path *path);
 /*
  * Keeps in `info` a copy of `path` of `rel`, PostgreSQL's or NULL, if it is cheaper than that it has and can give the
- * columns in `target`; true when it did.
+ * columns in `target`.
  */
-extern bool pgjs_note_fallback(PlannerInfo *root, RelOptInfo *rel, PgjsRelInfo *info, const PathTarget *target,
+extern void pgjs_note_fallback(PlannerInfo *root, RelOptInfo *rel, PgjsRelInfo *info, const PathTarget *target,
 							   Path *path);
 /* The same for ORDER BY, of the path of its input. */
 extern void pgjs_note_sorted_fallback(PlannerInfo *root, RelOptInfo *input, const PgjsRelInfo *from, RelOptInfo *rel,

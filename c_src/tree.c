@@ -350,10 +350,10 @@ keep_better(Search *search, const PgjsTree *tree, PgjsCost build, PgjsCost probe
  *
  *		broadcast:	build 1 -> N, probe stays		shuffle:	build N -> M, probe N -> M
  *
- * The cheapest whose table fits becomes *kept if it is cheaper than that; true
- * then. *smallest becomes the smallest table's bytes, when that is less.
+ * The cheapest whose table fits becomes *kept if it is cheaper than that, and
+ * *smallest the smallest table's bytes, when that is less.
  */
-static bool
+static void
 keep_cheapest_join(const PgjsPair *pair, const JoinClauses *clauses, PgjsTree *outer, PgjsTree *inner, int workers,
 				   PgjsTree **kept, Cost *kept_total, double *smallest)
 {
@@ -437,13 +437,12 @@ keep_cheapest_join(const PgjsPair *pair, const JoinClauses *clauses, PgjsTree *o
 		}
 	}
 	if (search.best == NULL)
-		return false;
+		return;
 	if (outer->deferred != NIL || inner->deferred != NIL || clauses->deferred != NIL)
 		search.best->deferred = list_concat_copy(list_concat_copy(outer->deferred, inner->deferred),
 												 clauses->deferred);
 	*kept = search.best;
 	*kept_total = search.best_total;
-	return true;
 }
 
 /* The workers that a tree with exchanges is costed for: one, where its tables alone are worth none. */
@@ -461,11 +460,10 @@ may_be_cheaper(const PgjsPair *pair, const PgjsTree *outer, const PgjsTree *inne
 	return kept == NULL || pgjs_least_join_cost(outer, inner, pair->joinrel->rows, workers) < kept_total;
 }
 
-bool
+void
 pgjs_join_trees(const PgjsPair *pair, PgjsRelInfo *info, const PgjsRelInfo *outer, const PgjsRelInfo *inner)
 {
 	double		smallest = get_float8_infinity();
-	bool		better = false;
 	bool		on_deferred = false;
 	bool		serial = outer->serial != NULL && inner->serial != NULL;
 	bool		parallel = pair->root->glob->parallelModeOK && outer->parallel != NULL && inner->parallel != NULL;
@@ -482,7 +480,7 @@ pgjs_join_trees(const PgjsPair *pair, PgjsRelInfo *info, const PgjsRelInfo *oute
 		if (any->deferred != NIL && !can_defer(pair->jointype, side == 0))
 		{
 			pgjs_decline(info, "a condition below this kind of join cannot wait until after it");
-			return false;
+			return;
 		}
 	}
 
@@ -492,19 +490,18 @@ pgjs_join_trees(const PgjsPair *pair, PgjsRelInfo *info, const PgjsRelInfo *oute
 		parallel = parallel && may_be_cheaper(pair, outer->parallel, inner->parallel, workers, info->parallel,
 											  info->parallel_total);
 		if (!serial && !parallel)
-			return false;
+			return;
 	}
 	if (!split_clauses(pair, on_deferred, info, &clauses))
-		return false;
+		return;
 
 	if (serial)
-		better |= keep_cheapest_join(pair, &clauses, outer->serial, inner->serial, 0, &info->serial,
-									 &info->serial_total, &smallest);
+		keep_cheapest_join(pair, &clauses, outer->serial, inner->serial, 0, &info->serial, &info->serial_total,
+						   &smallest);
 	if (parallel && clauses.parallel_safe)
-		better |= keep_cheapest_join(pair, &clauses, outer->parallel, inner->parallel, workers, &info->parallel,
-									 &info->parallel_total, &smallest);
+		keep_cheapest_join(pair, &clauses, outer->parallel, inner->parallel, workers, &info->parallel,
+						   &info->parallel_total, &smallest);
 	if (info->serial == NULL && info->parallel == NULL && !isinf(smallest))
 		pgjs_decline(info, "estimated hash table of %.0f kB exceeds work_mem * hash_mem_multiplier (%.0f kB)",
 					 ceil(smallest / 1024.0), get_hash_memory_limit() / 1024.0);
-	return better;
 }

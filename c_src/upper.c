@@ -666,15 +666,26 @@ offer(Stage *stage)
 	if (path == NULL)
 		return;
 	path->cpath.path.pathkeys = stage->pathkeys;
-	stage->info->postgres_total = pgjs_postgres_total(stage->output, pgjs_postgres_path(stage->output, NIL));
 	if (pgjs_min_cost == 0.0)
 		pgjs_force_path(stage->output, stage->info, path);
 	else if (stage->info->postgres_total >= pgjs_min_cost)
 	{
 		stage->info->offered = true;
-		stage->info->offered_total = path->cpath.path.total_cost;
 		add_path(stage->output, &path->cpath.path);
 	}
+}
+
+/*
+ * What PostgreSQL's plan up to a stage costs: one that stands on a JoinScan
+ * costs less, but never less than PostgreSQL's of what is below.
+ */
+static Cost
+postgres_total(PlannerInfo *root, const RelOptInfo *input_rel, const RelOptInfo *output_rel)
+{
+	const PgjsRelInfo *input = IS_SIMPLE_REL(input_rel) ? NULL : pgjs_relinfo(root, input_rel);
+	Cost		below = input == NULL || isinf(input->postgres_total) ? 0.0 : input->postgres_total;
+
+	return Max(below, pgjs_postgres_total(output_rel, pgjs_postgres_path(output_rel, NIL)));
 }
 
 void
@@ -685,6 +696,7 @@ pgjs_upper(PlannerInfo *root, UpperRelationKind kind, RelOptInfo *input_rel, Rel
 	bool		(*plan) (Stage *);
 	PgjsRelInfo *input;
 	PgjsTree   *any;
+	Cost		total;
 	const char *reason;
 
 	switch (kind)
@@ -712,7 +724,10 @@ pgjs_upper(PlannerInfo *root, UpperRelationKind kind, RelOptInfo *input_rel, Rel
 	if (IS_OTHER_REL(input_rel) || (pgjs_level_is_small(root) && !pgjs_wants_reasons()) ||
 		pgjs_level_refusal(root) != NULL)
 		return;
-	input = IS_SIMPLE_REL(input_rel) ? pgjs_leaf(root, input_rel) : pgjs_relinfo(root, input_rel);
+	total = postgres_total(root, input_rel, output_rel);
+	if (total < pgjs_min_cost && !pgjs_wants_reasons())
+		return;
+	input = pgjs_trees(root, input_rel);
 	if (input == NULL || (input->serial == NULL && input->parallel == NULL))
 		return;					/* it has its own reason */
 	any = input->serial != NULL ? input->serial : input->parallel;
@@ -724,6 +739,7 @@ pgjs_upper(PlannerInfo *root, UpperRelationKind kind, RelOptInfo *input_rel, Rel
 		stage.info = pgjs_relinfo_make(root, output_rel);
 	if (stage.info == NULL)
 		return;
+	stage.info->postgres_total = total;
 	stage.info->scanned = input->scanned != NULL ? input->scanned : input_rel;
 	reason = input_refusal(root, input_rel, any);
 	if (reason == NULL && kind == UPPERREL_ORDERED && pgjs_wants_sort(root))
@@ -749,7 +765,6 @@ pgjs_upper(PlannerInfo *root, UpperRelationKind kind, RelOptInfo *input_rel, Rel
 	if (kind == UPPERREL_ORDERED)
 		pgjs_note_sorted_fallback(root, input_rel, input, output_rel, stage.info);
 	else
-		(void) pgjs_note_fallback(root, output_rel, stage.info, stage.target,
-								  pgjs_postgres_path(output_rel, stage.pathkeys));
+		pgjs_note_fallback(root, output_rel, stage.info, stage.target, pgjs_postgres_path(output_rel, stage.pathkeys));
 	offer(&stage);
 }
