@@ -260,6 +260,28 @@ consider_pair(const PgjsPair *pair, PgjsRelInfo *info)
 		pgjs_join_trees(pair, info, outer, inner);
 }
 
+/* The pair that may be the cheapest: with its trees at hand most others need no more than a look. */
+static int
+most_promising(const List *pairs)
+{
+	Cost		least = get_float8_infinity();
+	int			found = 0;
+
+	for (int i = 0; i < list_length(pairs); i++)
+	{
+		const PgjsPair *pair = list_nth(pairs, i);
+		Cost		cost = pgjs_least_cost(pair, pgjs_trees(pair->root, pair->outerrel),
+										   pgjs_trees(pair->root, pair->innerrel));
+
+		if (cost < least)
+		{
+			least = cost;
+			found = i;
+		}
+	}
+	return found;
+}
+
 static void
 note_matched(PgjsTree *tree, double matched)
 {
@@ -273,7 +295,7 @@ pgjs_trees(PlannerInfo *root, RelOptInfo *rel)
 	PgjsRelInfo *info = IS_SIMPLE_REL(rel) ? pgjs_leaf(root, rel) : pgjs_relinfo(root, rel);
 	MemoryContext old;
 	List	   *pairs;
-	ListCell   *lc;
+	int			first;
 
 	if (info == NULL || info->pairs == NIL)
 		return info;
@@ -281,8 +303,13 @@ pgjs_trees(PlannerInfo *root, RelOptInfo *rel)
 	old = MemoryContextSwitchTo(GetMemoryChunkContext(rel));
 	pairs = info->pairs;
 	info->pairs = NIL;
-	foreach(lc, pairs)
-		consider_pair(lfirst(lc), info);
+	first = most_promising(pairs);
+	consider_pair(list_nth(pairs, first), info);
+	for (int i = 0; i < list_length(pairs); i++)
+	{
+		if (i != first)
+			consider_pair(list_nth(pairs, i), info);
+	}
 	list_free_deep(pairs);
 	note_matched(info->serial, info->matched);
 	note_matched(info->parallel, info->matched);

@@ -291,6 +291,8 @@ extern RestrictInfo *pgjs_visible_clause(const PgjsPair *pair, RestrictInfo *rin
 extern const PgjsRelInfo *pgjs_unique(const PgjsPair *pair, RelOptInfo *rel, PgjsRelInfo *side, PgjsRelInfo *info);
 
 /* ---- tree.c: the join of two trees ---- */
+/* What a join of the pair's trees costs at least; infinity where they have none. */
+extern Cost pgjs_least_cost(const PgjsPair *pair, const PgjsRelInfo *outer, const PgjsRelInfo *inner);
 /* Joins the trees of the pair's relations, where that gives a first or a cheaper one. What it cannot do it declines. */
 extern void pgjs_join_trees(const PgjsPair *pair, PgjsRelInfo *info, const PgjsRelInfo *left,
 							const PgjsRelInfo *right);

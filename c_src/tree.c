@@ -460,6 +460,19 @@ may_be_cheaper(const PgjsPair *pair, const PgjsTree *outer, const PgjsTree *inne
 	return kept == NULL || pgjs_least_join_cost(outer, inner, pair->joinrel->rows, workers) < kept_total;
 }
 
+Cost
+pgjs_least_cost(const PgjsPair *pair, const PgjsRelInfo *outer, const PgjsRelInfo *inner)
+{
+	if (outer == NULL || inner == NULL)
+		return get_float8_infinity();
+	if (outer->parallel != NULL && inner->parallel != NULL)
+		return pgjs_least_join_cost(outer->parallel, inner->parallel, pair->joinrel->rows,
+									Max(costed_workers(outer->parallel), costed_workers(inner->parallel)));
+	if (outer->serial != NULL && inner->serial != NULL)
+		return pgjs_least_join_cost(outer->serial, inner->serial, pair->joinrel->rows, 0);
+	return get_float8_infinity();
+}
+
 void
 pgjs_join_trees(const PgjsPair *pair, PgjsRelInfo *info, const PgjsRelInfo *outer, const PgjsRelInfo *inner)
 {
