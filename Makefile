@@ -71,7 +71,7 @@ SHLIB_LINK = $(RUST_LIB) -Wl,--exclude-libs,ALL -Wl,--version-script=c_src/expor
 # ---- tests against a running server ----
 
 # setup makes the tables that the others read, and the settings that force JoinScan.
-REGRESS = setup basic joins unique types expressions calls leaves partitions found lookup decline params ends explain settings verify \
+REGRESS = setup basic joins unique types expressions calls leaves partitions found lookup offer decline params ends explain settings verify \
 	parameters initplans transactions permissions aggregates accumulate distinct computed order windows onetable subqueries \
 	fallback skew
 REGRESS_OPTS = --inputdir=regress --outputdir=regress

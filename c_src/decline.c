@@ -158,7 +158,7 @@ stage_info(const PlannerInfo *root, int i)
 	{
 		PgjsRelInfo *info = pgjs_relinfo((PlannerInfo *) root, lfirst(lc));
 
-		if (info != NULL)
+		if (info != NULL && info->scanned != NULL)
 			return info;
 	}
 	return NULL;

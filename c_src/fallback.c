@@ -207,10 +207,13 @@ pgjs_note_fallback(PlannerInfo *root, RelOptInfo *rel, PgjsRelInfo *info, const 
 	const PgjsTree *tree = info->serial != NULL ? info->serial : info->parallel;
 	PathTarget *given;
 
-	if (tree == NULL || path == NULL || (info->fallback != NULL && path->total_cost >= info->fallback->total_cost))
+	if (path == NULL || (info->fallback != NULL && path->total_cost >= info->fallback->total_cost))
 		return;
 	/* A join gives its columns as they are. */
-	given = IS_JOIN_REL(rel) ? path->pathtarget : find_target(root, path, pgjs_plan_columns(tree, target->exprs));
+	if (IS_JOIN_REL(rel))
+		given = path->pathtarget;
+	else
+		given = tree == NULL ? NULL : find_target(root, path, pgjs_plan_columns(tree, target->exprs));
 	if (given != NULL)
 		path = pgjs_copy_path(path);
 	if (given == NULL || path == NULL)

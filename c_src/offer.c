@@ -289,7 +289,10 @@ pgjs_offer_joins(PlannerInfo *root, RelOptInfo *top)
 	PgjsPath   *whole;
 
 	if (info != NULL)
+	{
 		info->postgres_total = total;
+		pgjs_note_fallback(root, top, info, top->reltarget, cheapest);
+	}
 	if (total >= pgjs_min_cost || pgjs_wants_reasons())
 		info = pgjs_trees(root, top);
 	if (total < pgjs_min_cost)

@@ -297,6 +297,11 @@ pgjs_trees(PlannerInfo *root, RelOptInfo *rel)
 	List	   *pairs;
 	int			first;
 
+	if (info != NULL && info->input != NULL)
+	{
+		pgjs_make_stage(root, rel, info);
+		info->input = NULL;
+	}
 	if (info == NULL || info->pairs == NIL)
 		return info;
 	check_stack_depth();

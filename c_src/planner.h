@@ -195,7 +195,10 @@ typedef struct PgjsRelInfo
 	Cost		postgres_total; /* of all tables and what stands on them: of PostgreSQL's plan; else HUGE_VAL */
 	Path	   *fallback;		/* PostgreSQL's cheapest seen, a copy; or NULL */
 	struct PgjsRelInfo *unique; /* the same with unique rows for its semi-join: made when first asked for */
-	RelOptInfo *scanned;		/* of what stands on the joins: the relation of all tables */
+	RelOptInfo *input;			/* of what stands on the joins: on what, until its trees are made; then NULL */
+	UpperRelationKind kind;		/* likewise: which stage it is */
+	RelOptInfo *scanned;		/* likewise: the relation of all tables */
+	List	   *pathkeys;		/* likewise: in which order its rows come */
 	char	   *reason;			/* why there is no tree; kept when somebody wants it */
 } PgjsRelInfo;
 
@@ -339,6 +342,8 @@ extern PgjsTree *pgjs_with_deferred(PlannerInfo *root, PgjsTree *tree, int worke
 extern List *pgjs_choose_subplans(List *conditions, double rows);
 
 /* ---- upper.c: what stands on a join or a table ---- */
+/* The trees of a stage that has `input` and `kind`, whether they are offered or not. */
+extern void pgjs_make_stage(PlannerInfo *root, RelOptInfo *output_rel, PgjsRelInfo *info);
 extern void pgjs_upper(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel, RelOptInfo *output_rel);
 
 /* `operator` between an expression and itself: how a key is told to Rust, and to EXPLAIN. */

@@ -658,46 +658,33 @@ input_tree(const Stage *stage, PgjsTree *tree, int workers)
 							 stage->computed.cost);
 }
 
-static void
-offer(Stage *stage)
-{
-	PgjsPath   *path = pgjs_cheapest_path(stage->root, stage->info->scanned, stage->target, stage->info);
-
-	if (path == NULL)
-		return;
-	path->cpath.path.pathkeys = stage->pathkeys;
-	if (pgjs_min_cost == 0.0)
-		pgjs_force_path(stage->output, stage->info, path);
-	else if (stage->info->postgres_total >= pgjs_min_cost)
-	{
-		stage->info->offered = true;
-		add_path(stage->output, &path->cpath.path);
-	}
-}
-
-/*
- * What PostgreSQL's plan up to a stage costs: one that stands on a JoinScan
- * costs less, but never less than PostgreSQL's of what is below.
- */
-static Cost
-postgres_total(PlannerInfo *root, const RelOptInfo *input_rel, const RelOptInfo *output_rel)
-{
-	const PgjsRelInfo *input = IS_SIMPLE_REL(input_rel) ? NULL : pgjs_relinfo(root, input_rel);
-	Cost		below = input == NULL || isinf(input->postgres_total) ? 0.0 : input->postgres_total;
-
-	return Max(below, pgjs_postgres_total(output_rel, pgjs_postgres_path(output_rel, NIL)));
-}
-
 void
-pgjs_upper(PlannerInfo *root, UpperRelationKind kind, RelOptInfo *input_rel, RelOptInfo *output_rel)
+pgjs_make_stage(PlannerInfo *root, RelOptInfo *output_rel, PgjsRelInfo *info)
 {
-	Stage		stage = {root, input_rel, output_rel, root->upper_targets[kind]};
+	RelOptInfo *input_rel = info->input;
+	UpperRelationKind kind = info->kind;
+	Stage		stage = {root, input_rel, output_rel, root->upper_targets[kind], info};
 	PgjsTree   *(*make_tree) (Stage *, const PgjsTree *, int);
 	bool		(*plan) (Stage *);
-	PgjsRelInfo *input;
+	PgjsRelInfo *input = pgjs_trees(root, input_rel);
 	PgjsTree   *any;
-	Cost		total;
 	const char *reason;
+
+	if (input == NULL || (input->serial == NULL && input->parallel == NULL))
+		return;					/* it has its own reason */
+	any = input->serial != NULL ? input->serial : input->parallel;
+	/* DISTINCT ON has sorted them. */
+	if (any->kind == PGJS_TREE_SORT)
+		return;
+	info->scanned = input->scanned != NULL ? input->scanned : input_rel;
+	reason = input_refusal(root, input_rel, any);
+	if (reason == NULL && kind == UPPERREL_ORDERED && pgjs_wants_sort(root))
+		reason = "a cursor that may go backward, for want of NO SCROLL";
+	if (reason != NULL)
+	{
+		pgjs_decline(info, "%s", reason);
+		return;
+	}
 
 	switch (kind)
 	{
@@ -713,58 +700,84 @@ pgjs_upper(PlannerInfo *root, UpperRelationKind kind, RelOptInfo *input_rel, Rel
 			plan = root->parse->hasDistinctOn ? plan_distinct_on : plan_distinct;
 			make_tree = root->parse->hasDistinctOn ? sort_tree : group_tree;
 			break;
-		case UPPERREL_ORDERED:
+		default:
 			plan = plan_order;
 			make_tree = sort_tree;
 			break;
-		default:
-			return;
 	}
-	/* Partitions on their own have no trees. */
-	if (IS_OTHER_REL(input_rel) || (pgjs_level_is_small(root) && !pgjs_wants_reasons()) ||
-		pgjs_level_refusal(root) != NULL)
-		return;
-	total = postgres_total(root, input_rel, output_rel);
-	if (total < pgjs_min_cost && !pgjs_wants_reasons())
-		return;
-	input = pgjs_trees(root, input_rel);
-	if (input == NULL || (input->serial == NULL && input->parallel == NULL))
-		return;					/* it has its own reason */
-	any = input->serial != NULL ? input->serial : input->parallel;
-	/* DISTINCT ON has sorted them. */
-	if (any->kind == PGJS_TREE_SORT)
-		return;
-	stage.info = pgjs_relinfo(root, output_rel);
-	if (stage.info == NULL)
-		stage.info = pgjs_relinfo_make(root, output_rel);
-	if (stage.info == NULL)
-		return;
-	stage.info->postgres_total = total;
-	stage.info->scanned = input->scanned != NULL ? input->scanned : input_rel;
-	reason = input_refusal(root, input_rel, any);
-	if (reason == NULL && kind == UPPERREL_ORDERED && pgjs_wants_sort(root))
-		reason = "a cursor that may go backward, for want of NO SCROLL";
-	if (reason != NULL)
-	{
-		pgjs_decline(stage.info, "%s", reason);
-		return;
-	}
-
-	stage.computed = (PgjsComputed) {root, stage.info->scanned->relids, pgjs_tree_computes(any)};
+	stage.computed = (PgjsComputed) {root, info->scanned->relids, pgjs_tree_computes(any)};
 	stage.parallel_safe = true;
 	if (!plan(&stage))
 		return;
+	info->pathkeys = stage.pathkeys;
 	if (input->serial != NULL)
-		stage.info->serial = make_tree(&stage, input_tree(&stage, input->serial, 0), 0);
+		info->serial = make_tree(&stage, input_tree(&stage, input->serial, 0), 0);
 	if (input->parallel != NULL && stage.parallel_safe && root->glob->parallelModeOK)
 	{
 		int			workers = Max(input->parallel->workers, 1);
 
-		stage.info->parallel = make_tree(&stage, input_tree(&stage, input->parallel, workers), workers);
+		info->parallel = make_tree(&stage, input_tree(&stage, input->parallel, workers), workers);
 	}
 	if (kind == UPPERREL_ORDERED)
-		pgjs_note_sorted_fallback(root, input_rel, input, output_rel, stage.info);
+		pgjs_note_sorted_fallback(root, input_rel, input, output_rel, info);
 	else
-		pgjs_note_fallback(root, output_rel, stage.info, stage.target, pgjs_postgres_path(output_rel, stage.pathkeys));
-	offer(&stage);
+		pgjs_note_fallback(root, output_rel, info, stage.target, pgjs_postgres_path(output_rel, stage.pathkeys));
+}
+
+/* ---- what is offered ---- */
+
+/*
+ * What PostgreSQL's plan up to a stage costs: one that stands on a JoinScan
+ * costs less, but never less than PostgreSQL's of what is below.
+ */
+static Cost
+postgres_total(PlannerInfo *root, const RelOptInfo *input_rel, const RelOptInfo *output_rel)
+{
+	const PgjsRelInfo *input = IS_SIMPLE_REL(input_rel) ? NULL : pgjs_relinfo(root, input_rel);
+	Cost		below = input == NULL || isinf(input->postgres_total) ? 0.0 : input->postgres_total;
+
+	return Max(below, pgjs_postgres_total(output_rel, pgjs_postgres_path(output_rel, NIL)));
+}
+
+static void
+offer(PlannerInfo *root, RelOptInfo *output_rel, PgjsRelInfo *info)
+{
+	PgjsPath   *path = pgjs_cheapest_path(root, info->scanned, root->upper_targets[info->kind], info);
+
+	if (path == NULL)
+		return;
+	path->cpath.path.pathkeys = info->pathkeys;
+	if (pgjs_min_cost == 0.0)
+		pgjs_force_path(output_rel, info, path);
+	else if (info->postgres_total >= pgjs_min_cost)
+	{
+		info->offered = true;
+		add_path(output_rel, &path->cpath.path);
+	}
+}
+
+void
+pgjs_upper(PlannerInfo *root, UpperRelationKind kind, RelOptInfo *input_rel, RelOptInfo *output_rel)
+{
+	PgjsRelInfo *info;
+
+	if (kind != UPPERREL_GROUP_AGG && kind != UPPERREL_WINDOW && kind != UPPERREL_DISTINCT && kind != UPPERREL_ORDERED)
+		return;
+	/* Partitions on their own have no trees. */
+	if (IS_OTHER_REL(input_rel) || (pgjs_level_is_small(root) && !pgjs_wants_reasons()) ||
+		pgjs_level_refusal(root) != NULL)
+		return;
+	info = pgjs_relinfo(root, output_rel);
+	if (info == NULL)
+		info = pgjs_relinfo_make(root, output_rel);
+	if (info == NULL)
+		return;
+	info->input = input_rel;
+	info->kind = kind;
+	info->postgres_total = postgres_total(root, input_rel, output_rel);
+	/* A stage above may be dear enough, and then wants its trees. */
+	if (info->postgres_total < pgjs_min_cost && !pgjs_wants_reasons())
+		return;
+	(void) pgjs_trees(root, output_rel);
+	offer(root, output_rel, info);
 }
