@@ -224,7 +224,7 @@ whole_path(PlannerInfo *root, RelOptInfo *joinrel, PgjsRelInfo *info, Path *path
 
 static Path *cheapest_with_joinscans(PlannerInfo *root, Path *path);
 
-/* The costs follow those of the new input; how much of it comes before the first row does not matter here. */
+/* The join's costs follow those of its new input. Returns whether it has one. */
 static bool
 replace_input(PlannerInfo *root, JoinPath *join, Path **input)
 {
@@ -253,6 +253,7 @@ with_joinscans_below(PlannerInfo *root, Path *path)
 		replaced |= replace_input(root, copy, &copy->innerjoinpath);
 	if (!replaced)
 		return path;
+	copy->path.parallel_safe = false;
 	if (!IsA(path, MergePath))
 		copy->path.pathkeys = NIL;
 	return &copy->path;
