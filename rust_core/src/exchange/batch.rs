@@ -130,7 +130,7 @@ fn checked_length(buffer: Buffer, needed: Option<usize>) -> Result<Buffer> {
 /// Texts begin where the ones before them end, and are whole characters, if characters they are.
 fn check_texts(ends: &Buffer, texts: &Buffer, rows: usize, is_utf8: bool) -> Result<()> {
     // Arrow reads the whole buffer as offsets.
-    if ends.len() % size_of::<i32>() != 0 {
+    if !ends.len().is_multiple_of(size_of::<i32>()) {
         return Err(corrupted("A buffer ends within an offset."));
     }
     let ends: &[i32] = ends.typed_data();
