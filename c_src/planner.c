@@ -362,7 +362,8 @@ static void
 join_hook(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptInfo *innerrel,
 		  JoinType jointype, JoinPathExtraData *extra)
 {
-	PgjsPair	pair = {root, joinrel, outerrel, innerrel, jointype, extra->restrictlist, extra->sjinfo};
+	PgjsPair	pair = {root, joinrel, joinrel->reltarget, outerrel, innerrel, jointype, extra->restrictlist,
+	extra->sjinfo};
 	PgjsRelInfo *info;
 	MemoryContext old;
 

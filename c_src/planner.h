@@ -261,6 +261,7 @@ typedef struct PgjsPair
 {
 	PlannerInfo *root;
 	RelOptInfo *joinrel;
+	const PathTarget *target;	/* of joinrel, which has another one after the search if it joins all tables */
 	RelOptInfo *outerrel;
 	RelOptInfo *innerrel;
 	JoinType	jointype;

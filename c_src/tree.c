@@ -82,7 +82,7 @@ find_results(const PgjsPair *pair, PgjsRelInfo *info, JoinClauses *clauses)
 
 	if (pair->root->placeholder_list == NIL)
 		return true;
-	foreach(lc, pair->joinrel->reltarget->exprs)
+	foreach(lc, pair->target->exprs)
 	{
 		PlaceHolderVar *phv = lfirst(lc);
 		Relids		relids;
@@ -383,7 +383,7 @@ keep_cheapest_join(const PgjsPair *pair, const JoinClauses *clauses, PgjsTree *o
 	tree.kept = Max(outer->kept * inner->kept * clauses->kept, 1e-6);
 	tree.rows = pair->joinrel->rows / tree.kept;
 	tree.asked = tree.rows;
-	tree.width = pair->joinrel->reltarget->width;
+	tree.width = pair->target->width;
 	tree.workers = Max(outer->workers, inner->workers);
 	tree.nleaves = pgjs_count_leaves(outer) + pgjs_count_leaves(inner);
 	tree.row_cost = clauses->cost * tree.rows;
