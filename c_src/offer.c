@@ -265,18 +265,35 @@ is_join_path(const Path *path)
 	return IsA(path, NestPath) || IsA(path, MergePath) || IsA(path, HashPath);
 }
 
+/* Of a join that workers do for PostgreSQL: the cheapest way to do it without a Gather, as none can be a fallback. */
+static Path *
+ungathered(const RelOptInfo *joinrel)
+{
+	ListCell   *lc;
+
+	foreach(lc, joinrel->pathlist)
+	{
+		Path	   *path = lfirst(lc);
+
+		if (path->param_info == NULL && is_join_path(path))
+			return path;
+	}
+	return NULL;
+}
+
 /* The cheapest of a path, the same with JoinScans below it, and one JoinScan, if it is a join that is worth a look. */
 static Path *
 cheapest_with_joinscans(PlannerInfo *root, Path *path)
 {
+	bool		gathered = IsA(path, GatherPath) && IS_JOIN_REL(path->parent);
 	Path	   *cheapest;
 	PgjsPath   *whole;
 
 	check_stack_depth();
-	if (!is_join_path(path) || path->param_info != NULL || path->total_cost < pgjs_min_cost)
+	if (!(is_join_path(path) || gathered) || path->param_info != NULL || path->total_cost < pgjs_min_cost)
 		return path;
-	cheapest = with_joinscans_below(root, path);
-	whole = whole_path(root, path->parent, pgjs_trees(root, path->parent), path);
+	cheapest = gathered ? path : with_joinscans_below(root, path);
+	whole = whole_path(root, path->parent, pgjs_trees(root, path->parent), gathered ? ungathered(path->parent) : path);
 	return whole != NULL && whole->cpath.path.total_cost < cheapest->total_cost ? &whole->cpath.path : cheapest;
 }
 

@@ -47,6 +47,17 @@ select shape($$ select o.id, x.id from offered o join pages p on o.id = p.id,
     lateral (select id from few f where f.id = o.m + p.m limit 1) x $$);
 select * from compare($$ select o.id, x.id from offered o join pages p on o.id = p.id,
     lateral (select id from few f where f.id = o.m + p.m limit 1) x $$);
+-- in the place of a join that PostgreSQL's workers do
+set max_parallel_workers_per_gather = 2;
+select shape($$ select o.id, x.id from offered o join pages p on o.k = p.k and o.m + 1 <> p.m,
+    lateral (select id from few f where f.id = o.m + p.m limit 1) x where o.id % 1000 < p.id $$);
+set joinscan.enabled = off;
+select shape($$ select o.id, x.id from offered o join pages p on o.k = p.k and o.m + 1 <> p.m,
+    lateral (select id from few f where f.id = o.m + p.m limit 1) x where o.id % 1000 < p.id $$);
+reset joinscan.enabled;
+set max_parallel_workers_per_gather = 0;
+select * from compare($$ select o.id, x.id from offered o join pages p on o.k = p.k and o.m + 1 <> p.m,
+    lateral (select id from few f where f.id = o.m + p.m limit 1) x where o.id % 1000 < p.id $$);
 -- both sides of a join whose hash table fits nowhere; each hash table below does
 set work_mem = '4MB';
 set hash_mem_multiplier = 1.0;
