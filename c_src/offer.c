@@ -66,7 +66,7 @@ pgjs_postgres_total(const RelOptInfo *rel, const Path *path)
 {
 	Cost		total = path == NULL ? get_float8_infinity() : path->total_cost;
 
-	/* Gather comes after the hook. */
+	/* Gather comes later. */
 	if (rel->partial_pathlist != NIL)
 		total = Min(total, ((Path *) linitial(rel->partial_pathlist))->total_cost + parallel_setup_cost +
 					parallel_tuple_cost * rel->rows);
@@ -185,6 +185,19 @@ has_path(PlannerInfo *root, RelOptInfo *joinrel, PgjsRelInfo *info)
 	return true;
 }
 
+/*
+ * The join's tree as a path, or NULL. The fallback is `path`, also of what may
+ * stand on a tree that PostgreSQL's joins cannot use.
+ */
+static PgjsPath *
+whole_path(PlannerInfo *root, RelOptInfo *joinrel, PgjsRelInfo *info, Path *path)
+{
+	if (info == NULL)
+		return NULL;
+	pgjs_note_fallback(root, joinrel, info, joinrel->reltarget, path);
+	return has_path(root, joinrel, info) ? pgjs_cheapest_path(root, joinrel, joinrel->reltarget, info) : NULL;
+}
+
 /* Nothing but JoinScan. Later pairs may have added PostgreSQL's paths again. */
 void
 pgjs_force_path(RelOptInfo *rel, PgjsRelInfo *info, PgjsPath *path)
@@ -201,26 +214,13 @@ void
 pgjs_force_join(PlannerInfo *root, RelOptInfo *joinrel)
 {
 	PgjsRelInfo *info = pgjs_trees(root, joinrel);
-	PgjsPath   *path = NULL;
+	PgjsPath   *path = whole_path(root, joinrel, info, pgjs_postgres_path(joinrel, NIL));
 
-	pgjs_note_fallback(root, joinrel, info, joinrel->reltarget, pgjs_postgres_path(joinrel, NIL));
-	if (has_path(root, joinrel, info))
-		path = pgjs_cheapest_path(root, joinrel, joinrel->reltarget, info);
 	if (path != NULL)
 		pgjs_force_path(joinrel, info, path);
 }
 
 /* ---- when the search is done ---- */
-
-/* The relation's tree as a path, whose fallback is `path`; NULL where it has none. */
-static PgjsPath *
-whole_path(PlannerInfo *root, RelOptInfo *joinrel, PgjsRelInfo *info, Path *path)
-{
-	if (info == NULL || !has_path(root, joinrel, info))
-		return NULL;
-	pgjs_note_fallback(root, joinrel, info, joinrel->reltarget, path);
-	return pgjs_cheapest_path(root, joinrel, joinrel->reltarget, info);
-}
 
 static Path *cheapest_with_joinscans(PlannerInfo *root, Path *path);
 

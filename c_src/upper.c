@@ -52,7 +52,6 @@ typedef struct Stage
 	PgjsComputed computed;		/* by the input, for the node */
 	PgjsTree	node;			/* to stand on the input's trees; the same for both but for exchanges and figures */
 	bool		parallel_safe;
-	List	   *pathkeys;		/* of its rows */
 	Cost		per_row;		/* of what it evaluates, in PostgreSQL; a row of its input */
 	List	   *distinct;		/* of DISTINCT ON: its expressions; of WITH TIES: those of ORDER BY */
 	List	   *foreign;		/* aggregates that PostgreSQL computes */
@@ -570,7 +569,7 @@ find_order(Stage *stage, List *clauses)
 		stage->node.keys = lappend(stage->node.keys, key);
 		stage->parallel_safe &= is_parallel_safe(stage->root, expr);
 	}
-	stage->pathkeys = stage->root->sort_pathkeys;
+	stage->info->pathkeys = stage->root->sort_pathkeys;
 	cost_qual_eval(&cost, stage->node.keys, stage->root);
 	stage->per_row = cost.per_tuple;
 	return true;
@@ -709,7 +708,6 @@ pgjs_make_stage(PlannerInfo *root, RelOptInfo *output_rel, PgjsRelInfo *info)
 	stage.parallel_safe = true;
 	if (!plan(&stage))
 		return;
-	info->pathkeys = stage.pathkeys;
 	if (input->serial != NULL)
 		info->serial = make_tree(&stage, input_tree(&stage, input->serial, 0), 0);
 	if (input->parallel != NULL && stage.parallel_safe && root->glob->parallelModeOK)
@@ -721,7 +719,7 @@ pgjs_make_stage(PlannerInfo *root, RelOptInfo *output_rel, PgjsRelInfo *info)
 	if (kind == UPPERREL_ORDERED)
 		pgjs_note_sorted_fallback(root, input_rel, input, output_rel, info);
 	else
-		pgjs_note_fallback(root, output_rel, info, stage.target, pgjs_postgres_path(output_rel, stage.pathkeys));
+		pgjs_note_fallback(root, output_rel, info, stage.target, pgjs_postgres_path(output_rel, info->pathkeys));
 }
 
 /* ---- what is offered ---- */

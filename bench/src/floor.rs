@@ -177,14 +177,21 @@ pub fn run(floor: &Floor) -> io::Result<bool> {
     Ok(true) // a target missed is a measurement, no failure
 }
 
+const DROP: &str = "drop schema if exists joinscan_bench cascade;";
+
+/// The session that has made the schema joinscan_bench, with what `statements` make in it, and is to `DROP` it.
+fn with_tables(floor: &Floor, statements: &str) -> io::Result<Side> {
+    let mut owner = Side::open(floor, &floor.database, false, 0)?;
+    owner.session.ask(&format!("set client_min_messages = warning; {DROP}"))?;
+    owner.session.ask(&format!("create schema joinscan_bench; {statements}"))?;
+    Ok(owner)
+}
+
 /// An empty join of two small tables: what is left is the begin, the workers' start and the end.
 fn launch(floor: &Floor) -> io::Result<Vec<Figure>> {
     const JOIN: &str = "select a.v, b.v from joinscan_bench.a join joinscan_bench.b using (k)";
-    let mut owner = Side::open(floor, &floor.database, false, 0)?;
-    owner.session.ask("set client_min_messages = warning; drop schema if exists joinscan_bench cascade;")?;
-    owner.session.ask(&format!(
-        "create schema joinscan_bench;
-         create table joinscan_bench.a with (parallel_workers = {0}) as select i as k, i as v from generate_series(1, 1000) i;
+    let mut owner = with_tables(floor, &format!(
+        "create table joinscan_bench.a with (parallel_workers = {0}) as select i as k, i as v from generate_series(1, 1000) i;
          create table joinscan_bench.b with (parallel_workers = {0}) as select -i as k, i as v from generate_series(1, 1000) i;
          analyze joinscan_bench.a; analyze joinscan_bench.b;",
         floor.workers
@@ -217,7 +224,7 @@ fn launch(floor: &Floor) -> io::Result<Vec<Figure>> {
             note,
         });
     }
-    owner.session.ask("drop schema joinscan_bench cascade;")?;
+    owner.session.ask(DROP)?;
     Ok(figures)
 }
 
@@ -299,11 +306,8 @@ fn exchange(floor: &Floor) -> io::Result<Vec<Figure>> {
 /// other: as many pairs in both. With workers, whose shares the key could make uneven, and too little memory for copies
 /// of the other table in each.
 fn skew(floor: &Floor) -> io::Result<Vec<Figure>> {
-    let mut owner = Side::open(floor, &floor.database, false, 0)?;
-    owner.session.ask("set client_min_messages = warning; drop schema if exists joinscan_bench cascade;")?;
-    owner.session.ask(
-        "create schema joinscan_bench;
-         create table joinscan_bench.keys as select i as k, i as v, repeat('x', 60) as pad from generate_series(1, 500000) i;
+    let mut owner = with_tables(floor,
+        "create table joinscan_bench.keys as select i as k, i as v, repeat('x', 60) as pad from generate_series(1, 500000) i;
          create table joinscan_bench.even as
              select i % 500000 + 1 as k, i as v, repeat('x', 60) as pad from generate_series(1, 2000000) i;
          create table joinscan_bench.skewed as
@@ -326,7 +330,7 @@ fn skew(floor: &Floor) -> io::Result<Vec<Figure>> {
     };
     let [skewed, even] =
         medians(floor.runs, || Ok([side.execute(&join("skewed"))?.ms, side.execute(&join("even"))?.ms]))?;
-    owner.session.ask("drop schema joinscan_bench cascade;")?;
+    owner.session.ask(DROP)?;
     Ok(vec![Figure {
         what: "skew, half of the rows on one key".into(),
         figure: skewed,
@@ -350,16 +354,14 @@ fn scan_time(side: &mut Side, sql: &str) -> io::Result<f64> {
 /// the table as it is, whose pages all are known to be visible, so that the walk looks at no tuple; and once over a copy
 /// that was never vacuumed, where it looks at each.
 fn scan(floor: &Floor) -> io::Result<Vec<Figure>> {
-    let mut owner = Side::open(floor, &floor.database, false, 0)?;
-    owner.session.ask("set client_min_messages = warning; drop schema if exists joinscan_bench cascade;")?;
-    owner.session.ask(
-        "create schema joinscan_bench;
-         create table joinscan_bench.lineitem with (autovacuum_enabled = off) as select * from lineitem;
+    let mut owner = with_tables(
+        floor,
+        "create table joinscan_bench.lineitem with (autovacuum_enabled = off) as select * from lineitem;
          analyze joinscan_bench.lineitem;",
     )?;
     let mut figures = scan_of(floor, "lineitem", "pages all visible")?;
     figures.extend(scan_of(floor, "joinscan_bench.lineitem", "tuples looked at")?);
-    owner.session.ask("drop schema joinscan_bench cascade;")?;
+    owner.session.ask(DROP)?;
     Ok(figures)
 }
 

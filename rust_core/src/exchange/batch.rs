@@ -69,6 +69,9 @@ fn read_batch(batch: ipc::RecordBatch<'_>, schema: &SchemaRef, data: &Buffer) ->
             0 => None,
             _ => Some(NullBuffer::new(BooleanBuffer::new(checked_length(validity, Some(rows.div_ceil(8)))?, 0, rows))),
         };
+        if node.null_count() != nulls.as_ref().map_or(0, |nulls| nulls.null_count() as i64) {
+            return Err(corrupted("A column has not as many NULLs as it says."));
+        }
         columns.push(read_column(field.data_type(), rows, nulls, &mut next)?);
     }
     if buffers.next().is_some() {

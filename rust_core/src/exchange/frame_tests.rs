@@ -110,6 +110,21 @@ fn arrow_writes_the_same_layout() {
 }
 
 #[test]
+fn a_wrong_number_of_nulls_is_refused() {
+    let column: ArrayRef = Arc::new(Int32Array::from(vec![Some(1), None, Some(3)]));
+    let batch = RecordBatch::try_from_iter_with_nullable([("a", column, true)]).unwrap();
+    let bytes = encode(&batch, None);
+    let node = [3i64.to_le_bytes(), 1i64.to_le_bytes()].concat();
+    let at = bytes.windows(node.len()).position(|part| part == node).unwrap() + 8;
+    for count in [-1i64, 2, 4] {
+        let mut bytes = bytes.clone();
+        bytes[at..at + 8].copy_from_slice(&count.to_le_bytes());
+        let Frame::Batch { body, .. } = Frame::parse(&bytes).unwrap() else { panic!("not a batch") };
+        assert!(decode_batch(body, &batch.schema()).is_err(), "{count}");
+    }
+}
+
+#[test]
 fn a_batch_without_columns_keeps_its_rows() {
     let options = RecordBatchOptions::new().with_row_count(Some(42));
     let batch = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &options).unwrap();

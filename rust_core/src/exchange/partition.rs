@@ -95,21 +95,21 @@ impl Partitioner {
         let targets = self.rows.len();
         let by_hash = |hash: u64| ((u64::from(hash as u32) * targets as u64) >> 32) as usize;
         let rows = &mut self.rows;
-        match &self.common {
-            None if targets <= PASSES => {
-                let wanted: Vec<_> = hashes.iter().map(|&hash| by_hash(hash)).collect();
-                for (target, rows) in rows.iter_mut().enumerate() {
-                    select(&wanted, target, rows);
-                }
+        if self.common.is_none() && targets <= PASSES {
+            let wanted: Vec<_> = hashes.iter().map(|&hash| by_hash(hash)).collect();
+            for (target, rows) in rows.iter_mut().enumerate() {
+                select(&wanted, target, rows);
             }
+            return Ok(rows);
+        }
+        rows.iter_mut().for_each(Vec::clear);
+        match &self.common {
             None => {
-                rows.iter_mut().for_each(Vec::clear);
                 for (row, &hash) in (0..).zip(&hashes) {
                     rows[by_hash(hash)].push(row);
                 }
             }
             Some(common) => {
-                rows.iter_mut().for_each(Vec::clear);
                 let home = self.home.next(targets);
                 let nulls = keys
                     .iter()
